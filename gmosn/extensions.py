@@ -1,0 +1,33 @@
+"""The table of extensions: (category, full proto name of the configuration) -> "module:Class".
+
+Only config/ and cli import this module. Entry points of the group `gmosn.extensions` add to it: the entry point's name is
+"category/full.proto.Name", its value "module:Class".
+"""
+from importlib.metadata import entry_points
+
+NETWORK, HTTP, LISTENER, ACCESS_LOG = ("envoy.filters.network", "envoy.filters.http", "envoy.filters.listener",
+                                       "envoy.access_loggers")
+_FILTERS = "envoy.extensions.filters"
+_LOGGERS = "envoy.extensions.access_loggers"
+
+TABLE = {
+    (NETWORK, f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager"):
+        "gmosn.proxy.http_connection_manager:HttpConnectionManager",
+    (NETWORK, f"{_FILTERS}.network.tcp_proxy.v3.TcpProxy"): "gmosn.filter.network.tcp_proxy:TcpProxy",
+    (NETWORK, f"{_FILTERS}.network.echo.v3.Echo"): "gmosn.filter.network.echo:Echo",
+    (NETWORK, f"{_FILTERS}.network.direct_response.v3.Config"): "gmosn.filter.network.direct_response:DirectResponse",
+    (HTTP, f"{_FILTERS}.http.router.v3.Router"): "gmosn.proxy.router:Router",
+    (HTTP, "gmosn.filters.http.python.v1.PythonFilter"): "gmosn.filter.http.python_filter:PythonFilter",
+    (ACCESS_LOG, f"{_LOGGERS}.file.v3.FileAccessLog"): "gmosn.filter.access_log.file:FileAccessLog",
+    (ACCESS_LOG, f"{_LOGGERS}.stream.v3.StdoutAccessLog"): "gmosn.filter.access_log.stream:StdoutAccessLog",
+    (ACCESS_LOG, f"{_LOGGERS}.stream.v3.StderrAccessLog"): "gmosn.filter.access_log.stream:StderrAccessLog",
+}
+
+
+def extension_table():
+    """The built-in table and what installed packages add."""
+    table = dict(TABLE)
+    for point in entry_points(group="gmosn.extensions"):
+        category, _, full_name = point.name.partition("/")
+        table[category, full_name] = point.value
+    return table

@@ -1,0 +1,15 @@
+cimport cython
+from gmosn.headers cimport HeaderMap, RequestHead, ResponseHead
+from gmosn.stream.api cimport Body, ServerStream
+from gmosn.stream_info cimport StreamInfo
+
+cdef class HttpStream:
+    cdef public ServerStream down
+    cdef public RequestHead request
+    cdef public ResponseHead response
+    cdef public Body request_body
+    cdef public StreamInfo info
+    cdef public object route, route_config, reply
+    cdef public object manager
+    cdef public list body_filters
+    cdef dict _data

@@ -1,0 +1,144 @@
+# hot: http1_get
+"""Layer 3, the shape that every protocol's streams have: a head, a body, trailers; who may block is said per method.
+
+These are base classes, not a framework: HTTP/1 (stream/http1.py), later HTTP/2 and the RPC protocols subclass them, and
+everything from the proxy layer up is written against them alone.
+"""
+import cython
+
+
+class Body:
+    """An incoming body with exactly one consumer. `trailers` is valid after read() returned b"".
+
+    A class, not a generator: killing a greenlet that is blocked in a generator would lose the rest of the body.
+    """
+
+    def read(self):
+        """The next piece, at least one byte; b"" at the end. Blocks. Raises OSError, Timeout, RemoteProtocolError."""
+        raise NotImplementedError
+
+    def read_buffered(self):
+        """Like read(), but None instead of blocking."""
+        raise NotImplementedError
+
+    def __iter__(self):
+        data = self.read()
+        while data:
+            yield data
+            data = self.read()
+
+
+class StreamHandler:
+    """Who is called for every new stream: the HTTP connection manager, the admin's handler, an RPC proxy."""
+
+    def handle(self, stream):
+        """Serves one stream from head to end, in the stream's own greenlet. Must send a complete response or reset()."""
+        raise NotImplementedError
+
+
+class ServerStream:
+    """One request of a downstream connection and the way to answer it.
+
+    `request`: RequestHead; `body`: Body (its `done` is True at once when there is none); `keep`: False closes the
+    connection after this stream; `started`: a final head was given to send_headers; `finished`: the response is complete.
+    """
+
+    def send_interim(self, status):
+        """Sends a 1xx head (100, 103)."""
+        raise NotImplementedError
+
+    def send_headers(self, head, end):
+        """Takes a ResponseHead; it may be held back until the first send_data or flush(). `end`: no body follows."""
+        raise NotImplementedError
+
+    def send_data(self, data, end):
+        """Sends body bytes (b"" allowed with end). Blocks while the peer does not read: that is the backpressure."""
+        raise NotImplementedError
+
+    def send_trailers(self, trailers):
+        """Ends the response with trailers (dropped when the protocol or the peer cannot have them)."""
+        raise NotImplementedError
+
+    def flush(self):
+        """Puts a held-back head on the wire."""
+        raise NotImplementedError
+
+    def reset(self, reason):
+        """Cuts the stream so that the peer sees an incomplete message."""
+        raise NotImplementedError
+
+    def take_connection(self):
+        """After an upgrade or CONNECT was answered: the raw Connection, whose first read() returns what the codec had
+        read ahead. The caller owns it and closes it."""
+        raise NotImplementedError
+
+
+class ServerConnection:
+    """A downstream connection that yields streams."""
+
+    def serve(self):
+        """Runs the connection to its end, or until it is parked (then a new greenlet continues later)."""
+        raise NotImplementedError
+
+    def drain(self):
+        """From now on tells the peer to go: `connection: close` with the next response, GOAWAY."""
+        raise NotImplementedError
+
+
+class ClientConnection:
+    """An upstream connection. `host` is upstream.host.Host, `pool` its owner; both opaque here."""
+
+    def free_slots(self):
+        """How many more streams may be opened now."""
+        raise NotImplementedError
+
+    def open_stream(self):
+        """A new ClientStream. Does not block."""
+        raise NotImplementedError
+
+    def close(self):
+        """Idempotent, never raises."""
+        raise NotImplementedError
+
+
+class ClientStream:
+    """One request to an upstream. `reusable`: the connection may serve another request once the body is done;
+    `got_bytes`: any byte of an answer arrived (no retry on a fresh connection then); `sent_end`: request complete."""
+
+    def send_headers(self, head, data, end):
+        """Sends the RequestHead and the first body bytes in one write. Blocks. Raises OSError, Timeout."""
+        raise NotImplementedError
+
+    def send_data(self, data, end):
+        """More body bytes. Blocks while the upstream does not read."""
+        raise NotImplementedError
+
+    def send_trailers(self, trailers):
+        """Ends the request with trailers."""
+        raise NotImplementedError
+
+    def receive_headers(self):
+        """The next ResponseHead, 1xx included; `body` is set after a final one. Blocks.
+
+        Raises UpstreamReset (connection ended), UpstreamProtocolError (invalid), OSError, Timeout.
+        """
+        raise NotImplementedError
+
+    def reset(self):
+        """Gives up; the connection is not reusable."""
+        raise NotImplementedError
+
+    def take_connection(self):
+        """After a 101 or a CONNECT's 2xx: the raw Connection (see ServerStream.take_connection)."""
+        raise NotImplementedError
+
+
+if not cython.compiled:              # compiled attributes start as 0/None: give Python the same defaults
+    Body.trailers, Body.done, Body.received = None, False, 0
+    for _cls, _attributes in (
+            (ServerStream, dict(keep=False, started=False, finished=False, owner=None, conn=None, request=None, body=None)),
+            (ServerConnection, dict(conn=None, handler=None, info=None, draining=False)),
+            (ClientConnection, dict(conn=None, host=None, pool=None, requests=0, opened_us=0, idle_since=0)),
+            (ClientStream, dict(client=None, conn=None, body=None, reusable=False, got_bytes=False, sent_end=False))):
+        for _name, _default in _attributes.items():
+            setattr(_cls, _name, _default)

@@ -1,0 +1,19 @@
+cimport cython
+from gmosn.observe.stats cimport Counter, Gauge
+
+cdef class Host:
+    cdef public object address
+    cdef public bytes name
+    cdef public str hostname
+    cdef public int weight, priority, health
+    cdef public bint canary, gone
+    cdef public object locality, metadata, cluster
+    cdef public int active
+    cdef public list idle
+    cdef public Counter cx_total, cx_connect_fail, rq_total, rq_success, rq_error, rq_timeout
+    cdef public Gauge cx_active, rq_active
+    cdef public double current_weight
+
+cdef class HostSet:
+    cdef public list hosts, healthy
+    cdef public object priorities

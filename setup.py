@@ -1,0 +1,93 @@
+"""Builds the hot modules (a `.py` with a `.pxd` beside it) with Cython; without a C compiler they stay Python.
+
+Extensions are cached under build/hot by the hash of what one module depends on (its own source and every `.pxd`), so an
+edit recompiles one module while the file names of all of them follow the hash of the whole set (gmosn/_accel.py).
+`GMOSN_ACCEL=require` turns a missing compiler into an error, `GMOSN_ACCEL=off` skips the build.
+"""
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+from gmosn._accel import FLAGS, hot_modules, source_hash, tagged_name  # noqa: E402
+
+PACKAGE = HERE / "gmosn"
+CACHE = HERE / "build" / "hot"
+DIRECTIVES = dict(boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True, infer_types=None,
+                  annotation_typing=True, nonecheck=False, always_allow_keywords=False, language_level=3)
+MODE = os.environ.get("GMOSN_ACCEL", "auto")
+
+
+def module_key(source):
+    """Hash of what the compiled form of one hot module depends on."""
+    import Cython
+    import greenlet
+    digest = hashlib.sha256(repr((Cython.__version__, greenlet.__version__, FLAGS, sorted(DIRECTIVES.items()),
+                                  sys.version)).encode())
+    digest.update(source.read_bytes())
+    for pxd in sorted(PACKAGE.rglob("*.pxd")):
+        digest.update(pxd.relative_to(PACKAGE).as_posix().encode() + pxd.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class BuildHot(build_ext):
+    """Names each extension after the hash of the whole set and takes unchanged ones from the cache."""
+
+    def get_ext_filename(self, fullname):
+        *package, stem = fullname.split(".")
+        return str(Path(*package, tagged_name(stem, source_hash(PACKAGE))))
+
+    def run(self):
+        try:
+            super().run()
+        except Exception as exc:                     # no compiler, no headers: pure Python is the documented fallback
+            if MODE == "require":
+                raise
+            print(f"gmosn: the hot modules stay pure Python ({exc})", file=sys.stderr)
+            self.extensions = []                     # so that installing does not look for them
+
+    def build_extension(self, ext):
+        target = Path(self.get_ext_fullpath(ext.name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = Path(ext.sources[0])
+        kept = CACHE / f"{ext.name}.{module_key(source)}.so"
+        if not kept.exists():
+            self._compile(ext, source)
+            CACHE.mkdir(parents=True, exist_ok=True)
+            for old in CACHE.glob(f"{ext.name}.*.so"):
+                old.unlink()
+            shutil.copy2(target, kept)
+        for old in target.parent.glob(f"{source.stem}.h*.so"):
+            old.unlink()
+        shutil.copy2(kept, target)
+
+    def _compile(self, ext, source):
+        from Cython.Build import cythonize
+        (compiled,) = cythonize([Extension(ext.name, [str(source)])], build_dir=str(HERE / "build" / "c"),
+                                compiler_directives=DIRECTIVES, quiet=True, force=True)
+        ext.sources = compiled.sources
+        super().build_extension(ext)
+
+
+def extensions():
+    if MODE == "off":
+        return []
+    try:
+        import Cython  # noqa: F401
+        import greenlet
+    except ImportError:
+        if MODE == "require":
+            raise
+        return []
+    include = [str(Path(greenlet.__file__).parent)]
+    return [Extension(name, [str(py.relative_to(HERE))], include_dirs=include, extra_compile_args=list(FLAGS))
+            for name, py in hot_modules(PACKAGE)]
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildHot})
