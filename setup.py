@@ -6,6 +6,7 @@ edit recompiles one module while the file names of all of them follow the hash o
 """
 import hashlib
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -18,10 +19,20 @@ sys.path.insert(0, str(HERE))
 from gmosn._accel import FLAGS, hot_modules, source_hash, tagged_name  # noqa: E402
 
 PACKAGE = HERE / "gmosn"
-CACHE = HERE / "build" / "hot"
+CACHE = Path(os.environ.get("GMOSN_BUILD_CACHE", HERE / "build" / "hot"))
+CIMPORT = re.compile(r"^\s*(?:from\s+(gmosn[\w.]*)\s+cimport|cimport\s+(gmosn[\w.]*))", re.MULTILINE)
 DIRECTIVES = dict(boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True, infer_types=None,
                   annotation_typing=True, nonecheck=False, always_allow_keywords=False, language_level=3)
 MODE = os.environ.get("GMOSN_ACCEL", "auto")
+
+
+def declarations(pxd, seen):
+    """Adds `pxd` and every declaration file that it cimports, directly or not, to the set `seen`."""
+    if pxd in seen or not pxd.exists():
+        return
+    seen.add(pxd)
+    for first, second in CIMPORT.findall(pxd.read_text()):
+        declarations(HERE.joinpath(*(first or second).split(".")).with_suffix(".pxd"), seen)
 
 
 def module_key(source):
@@ -31,7 +42,9 @@ def module_key(source):
     digest = hashlib.sha256(repr((Cython.__version__, greenlet.__version__, FLAGS, sorted(DIRECTIVES.items()),
                                   sys.version)).encode())
     digest.update(source.read_bytes())
-    for pxd in sorted(PACKAGE.rglob("*.pxd")):
+    needed = set()
+    declarations(source.with_suffix(".pxd"), needed)
+    for pxd in sorted(needed):
         digest.update(pxd.relative_to(PACKAGE).as_posix().encode() + pxd.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -56,11 +69,11 @@ class BuildHot(build_ext):
         target = Path(self.get_ext_fullpath(ext.name))
         target.parent.mkdir(parents=True, exist_ok=True)
         source = Path(ext.sources[0])
-        kept = CACHE / f"{ext.name}.{module_key(source)}.so"
+        kept = CACHE / f"{ext.name}.{module_key(HERE / source)}.so"
         if not kept.exists():
             self._compile(ext, source)
             CACHE.mkdir(parents=True, exist_ok=True)
-            for old in CACHE.glob(f"{ext.name}.*.so"):
+            for old in sorted(CACHE.glob(f"{ext.name}.*.so"), key=os.path.getmtime)[:-16]:
                 old.unlink()
             shutil.copy2(target, kept)
         for old in target.parent.glob(f"{source.stem}.h*.so"):

@@ -12,7 +12,6 @@ cdef class HeaderMap:
     cpdef bint _set_special(self, bytes name, bytes value)
 
 @cython.final
-@cython.freelist(64)
 cdef class RequestHead(HeaderMap):
     cdef public bytes method, path, authority, scheme, protocol
     cdef public bytes upgrade
@@ -21,7 +20,6 @@ cdef class RequestHead(HeaderMap):
     cdef public bint chunked, close, has_body, expect_continue, absolute, trailers_ok, streaming
 
 @cython.final
-@cython.freelist(64)
 cdef class ResponseHead(HeaderMap):
     cdef public int status
     cdef public bytes reason
