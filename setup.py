@@ -49,6 +49,12 @@ def module_key(source):
     return digest.hexdigest()[:16]
 
 
+def remove_old(extension):
+    """Deletes the builds of one hot module from other sources; `extension`: path of the file about to be written."""
+    for old in extension.parent.glob(f"{extension.name.partition('.')[0]}.h*.so"):
+        old.unlink(missing_ok=True)
+
+
 class BuildHot(build_ext):
     """Names each extension after the hash of the whole set and takes unchanged ones from the cache."""
 
@@ -63,29 +69,43 @@ class BuildHot(build_ext):
             if MODE == "require":
                 raise
             print(f"gmosn: the hot modules stay pure Python ({exc})", file=sys.stderr)
+            for ext in self.extensions:              # the set is all or nothing: leave no part of it in a wheel
+                remove_old(Path(self.get_ext_fullpath(ext.name)))
             self.extensions = []                     # so that installing does not look for them
 
-    def build_extension(self, ext):
-        target = Path(self.get_ext_fullpath(ext.name))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source = Path(ext.sources[0])
-        kept = CACHE / f"{ext.name}.{module_key(HERE / source)}.so"
-        if not kept.exists():
-            self._compile(ext, source)
-            CACHE.mkdir(parents=True, exist_ok=True)
-            for old in sorted(CACHE.glob(f"{ext.name}.*.so"), key=os.path.getmtime)[:-16]:
-                old.unlink()
-            shutil.copy2(target, kept)
-        for old in target.parent.glob(f"{source.stem}.h*.so"):
-            old.unlink()
-        shutil.copy2(kept, target)
+    def build_extensions(self):
+        """Translates what the cache lacks in one go, then runs the C compiler on as many cores as there are."""
+        self.kept = {ext.name: CACHE / f"{ext.name}.{module_key(HERE / ext.sources[0])}.so" for ext in self.extensions}
+        missing = [ext for ext in self.extensions if not self.kept[ext.name].exists()]
+        self.parallel = min(os.cpu_count() or 1, len(missing)) or None
+        if missing:
+            from Cython.Build import cythonize
+            translated = cythonize([Extension(ext.name, ext.sources) for ext in missing], quiet=True, force=True,
+                                   build_dir=str(HERE / "build" / "c"), compiler_directives=DIRECTIVES,
+                                   nthreads=self.parallel if self.parallel > 1 else 0)
+            for ext, done in zip(missing, translated, strict=True):
+                ext.sources = done.sources
+        super().build_extensions()
 
-    def _compile(self, ext, source):
-        from Cython.Build import cythonize
-        (compiled,) = cythonize([Extension(ext.name, [str(source)])], build_dir=str(HERE / "build" / "c"),
-                                compiler_directives=DIRECTIVES, quiet=True, force=True)
-        ext.sources = compiled.sources
+    def build_extension(self, ext):
+        target, kept = Path(self.get_ext_fullpath(ext.name)), self.kept[ext.name]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove_old(target)
+        if kept.exists():
+            shutil.copy2(kept, target)
+            return
         super().build_extension(ext)
+        CACHE.mkdir(parents=True, exist_ok=True)
+        for old in sorted(CACHE.glob(f"{ext.name}.*.so"), key=os.path.getmtime)[:-16]:
+            old.unlink(missing_ok=True)
+        partial = kept.with_suffix(f".{os.getpid()}")
+        shutil.copy2(target, partial)
+        partial.replace(kept)                        # whole or not there: several builds may share the cache
+
+    def copy_extensions_to_source(self):
+        for ext in self.extensions:
+            remove_old(HERE / self.get_ext_filename(ext.name))
+        super().copy_extensions_to_source()
 
 
 def extensions():

@@ -1,9 +1,9 @@
 """Finds the compiled twins of the hot modules, if they were built from exactly these sources. Standard library only.
 
-A hot module is a `.py` with a `.pxd` beside it. All hot sources, the Cython and greenlet versions and the compiler flags
-make one hash, which is part of every extension's file name: Python's own importer never finds that name, and this finder
-finds it only while the sources are unchanged, so a stale extension cannot be loaded. Types that cross modules are
-cimported, therefore the compiled set is all or nothing.
+A hot module is a `.py` with a `.pxd` beside it. All hot sources and the compiler flags make one hash, which is part of
+every extension's file name: Python's own importer never finds that name, and this finder finds it only while the sources
+are unchanged, so a stale extension cannot be loaded. Types that cross modules are cimported, therefore the compiled set
+is all or nothing.
 
 `GMOSN_ACCEL` = `auto` (default: compiled if there), `require` (ImportError if not), `off` (pure Python).
 """
@@ -12,7 +12,6 @@ import os
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
 from importlib.util import spec_from_file_location
-from pathlib import Path
 
 FLAGS = ("-O2", "-fno-plt", "-D_GNU_SOURCE", "-Wno-unused-function")
 

@@ -1,7 +1,7 @@
 """The table of extensions: (category, full proto name of the configuration) -> "module:Class".
 
-Only config/ and cli import this module. Entry points of the group `gmosn.extensions` add to it: the entry point's name is
-"category/full.proto.Name", its value "module:Class".
+Only config/ and cli import this module. Entry points of the group `gmosn.extensions` add to it: the entry point's name
+is "category/full.proto.Name", its value "module:Class".
 """
 from importlib.metadata import entry_points
 
