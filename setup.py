@@ -1,4 +1,6 @@
-"""Builds the hot modules (a `.py` with a `.pxd` beside it) with Cython; without a C compiler they stay Python.
+"""Builds the hot modules (a `.py` with a `.pxd` beside it) with Cython, and the descriptor set of the configuration.
+
+Without a C compiler the hot modules stay Python.
 
 Extensions are cached under build/hot by the hash of what one module depends on (its own source and every `.pxd`), so an
 edit recompiles one module while the file names of all of them follow the hash of the whole set (gmosn/_accel.py).
@@ -13,9 +15,11 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+from build_support import descriptors  # noqa: E402
 from gmosn._accel import FLAGS, hot_modules, source_hash, tagged_name  # noqa: E402
 
 PACKAGE = HERE / "gmosn"
@@ -63,6 +67,8 @@ class BuildHot(build_ext):
         return str(Path(*package, tagged_name(stem, source_hash(PACKAGE))))
 
     def run(self):
+        if self.inplace:                             # a development tree: nobody calls build_py
+            descriptors.build(CACHE)
         try:
             super().run()
         except Exception as exc:                     # no compiler, no headers: pure Python is the documented fallback
@@ -108,6 +114,14 @@ class BuildHot(build_ext):
         super().copy_extensions_to_source()
 
 
+class BuildPython(build_py):
+    """Makes gmosn/config/descriptors.bin before the package's files are collected."""
+
+    def run(self):
+        descriptors.build(CACHE)
+        super().run()
+
+
 def extensions():
     if MODE == "off":
         return []
@@ -123,4 +137,4 @@ def extensions():
             for name, py in hot_modules(PACKAGE)]
 
 
-setup(ext_modules=extensions(), cmdclass={"build_ext": BuildHot})
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildHot, "build_py": BuildPython})
