@@ -9,8 +9,9 @@ Layout, in native byte order:
     int64 0..7    MAGIC, size in bytes, directory start, directory end (its capacity), directory used up to,
                   next free slot, names that found no room, unused
     directory     entries, appended only: name length u16, kind u8, unit u8, u32 zero, slot i64, name, padding to 8
-    slots         int64 each; `slot` counts from the start of the segment. Slot SCRATCH of the region takes the writes
-                  of everything that found no room. A histogram's slot holds where its bins are, 0 = none yet
+    slots         int64 each; `slot` counts from the start of the segment. The first two of the region take the writes
+                  of everything that found no room. A gauge has a second slot: 1 once it was written (Envoy's "used").
+                  A histogram's slot holds where its bins are, 0 = none yet
 
 "directory used up to" is written after the entry is complete, so a reader never sees half an entry, and a process that
 dies between the two leaves nothing behind but an unused slot.
@@ -130,7 +131,7 @@ class Segment:
         if end > view[DIRECTORY_END] or len(raw) > 0xffff:
             view[OVERFLOW] += 1
             return _scratch(view)
-        slot = self.take_slots(1)
+        slot = self.take_slots(2 if kind == GAUGE else 1)
         if not slot:
             return _scratch(view)
         ENTRY.pack_into(self.memory, start, len(raw), kind, UNITS.index(unit), 0, slot)
@@ -152,12 +153,12 @@ def _format(memory, size):
     view[SIZE] = size & ~7
     view[DIRECTORY] = view[DIRECTORY_USED] = HEADER_BYTES
     view[DIRECTORY_END] = directory_end
-    view[NEXT_SLOT] = directory_end // 8 + 1
+    view[NEXT_SLOT] = directory_end // 8 + 2
     view[0] = MAGIC
 
 
 def _scratch(view):
-    """The slot for writes that belong nowhere: the first of the slot region."""
+    """The slot for writes that belong nowhere: the first of the slot region (and the next, for gauges)."""
     return view[DIRECTORY_END] // 8
 
 
@@ -217,14 +218,18 @@ class Gauge:
         """Adds n, which may be negative."""
         if cython.compiled:
             self.p[0] += n
+            self.p[1] = 1
         else:
             self.slots[self.slot] += n
+            self.slots[self.slot + 1] = 1
 
     def set(self, n):
         if cython.compiled:
             self.p[0] = n
+            self.p[1] = 1
         else:
             self.slots[self.slot] = n
+            self.slots[self.slot + 1] = 1
 
     def value(self):
         """This process's part."""

@@ -43,7 +43,7 @@ def test_reader_learns_names_incrementally(segment):
     segment.gauge("b\u00e9").set(7)
     segment.histogram("h", "bytes")
     reader.refresh()
-    assert (reader.counters(), reader.gauges(), reader.histograms()) == ({"a": 2}, {"b\u00e9": 7}, {"h": []})
+    assert (reader.counters(), reader.gauges(), reader.histograms()) == ({"a": 2}, {"b\u00e9": 7}, {"h": {}})
     assert reader.units == {"h": "bytes"}
     reader.close()
 
@@ -52,6 +52,16 @@ def test_local_segment_works_without_a_descriptor():
     stats = Stats(Segment.local())
     stats.counter("c").add(2)
     assert stats.counter("c").value() == 2
+
+
+def test_reader_sees_every_bin(segment):
+    histogram = segment.histogram("h")
+    for shift in range(18):
+        for digits in range(10, 100, 7):
+            histogram.record(min(digits * 10 ** shift, 2 ** 63 - 1))
+    reader = SegmentReader(segment.fd)
+    reader.refresh()
+    assert reader.histograms()["h"] == {i: n for i, n in enumerate(histogram.bins()) if n}
 
 
 @pytest.mark.parametrize("value, number", [
@@ -70,6 +80,7 @@ def test_successor_continues_counters_and_histograms_and_clears_gauges(segment):
     segment.gauge("g").set(5)
     segment.histogram("h").record(12)
     segment.histogram("unused")
+    segment.gauge("unwritten")
     successor = Segment.attach(segment.fd)
     used = SegmentReader(segment.fd).view[4]
     assert successor.gauge("g").value() == 0
@@ -80,7 +91,7 @@ def test_successor_continues_counters_and_histograms_and_clears_gauges(segment):
     reader = SegmentReader(segment.fd)
     reader.refresh()
     assert reader.counters() == {"c": 6, "new": 1}
-    assert reader.gauges() == {"g": 0}
+    assert reader.gauges() == {"g": 0, "unwritten": 0} and reader.used_gauges() == ["g"]
     assert reader.histograms()["h"][12] == 2 and reader.histograms()["unused"][1] == 1
     assert reader.view[4] == used + 16 + 8                     # only the new name was entered
 
@@ -115,7 +126,7 @@ def test_histogram_without_room_drops_values_and_is_counted():
         histogram.record(value)
     reader = SegmentReader(segment.fd)
     reader.refresh()
-    assert histogram.bins() == [] and reader.histograms() == {"h": []}
+    assert histogram.bins() == [] and reader.histograms() == {"h": {}}
     assert reader.overflow == 1
     os.close(segment.fd)
 
@@ -153,7 +164,8 @@ def test_sum_over_processes():
     total = sum_segments(readers, lambda name: name == "version")
     assert total.counters == {"c": 111, "only_here": 1}
     assert total.gauges == {"active": 3, "version": 5}
-    assert total.histograms["h"][:4] == [1, 1, 1, 0]
+    assert total.histograms == {"h": {0: 1, 1: 1, 2: 1}}
+    assert total.used_gauges == {"active", "version"}
     assert total.units == {"h": "ms"} and total.overflow == 0
     for segment in segments:
         os.close(segment.fd)
@@ -172,7 +184,7 @@ def test_sums_stay_exact_while_writers_are_killed(segment):
         assert told <= steps <= told + kills
         assert all(name.startswith("n.") for name in counters)
         assert steps - kills <= sum(counters.values()) <= steps
-        assert steps - kills <= sum(reader.histograms()["h"]) <= steps
+        assert steps - kills <= sum(reader.histograms()["h"].values()) <= steps
     assert reader.overflow == 0
 
 
