@@ -10,16 +10,17 @@ import cython
 class Body:
     """An incoming body with exactly one consumer. `trailers` is valid after read() returned b"".
 
-    A class, not a generator: killing a greenlet that is blocked in a generator would lose the rest of the body.
+    `received`: body bytes so far; `deadline_us`: absolute limit of every wait (0 = none); `idle_us`: limit of one wait
+    (0 = none). A class, not a generator: killing a greenlet that is blocked in a generator would lose the rest.
     """
 
     def read(self):
         """The next piece, at least one byte; b"" at the end. Blocks. Raises OSError, Timeout, RemoteProtocolError."""
-        raise NotImplementedError
+        return b""
 
     def read_buffered(self):
         """Like read(), but None instead of blocking."""
-        raise NotImplementedError
+        return b""
 
     def __iter__(self):
         data = self.read()
@@ -28,23 +29,36 @@ class Body:
             data = self.read()
 
 
+NO_BODY = Body()                     # shared by all messages without a body: nothing ever writes to it
+NO_BODY.done = True
+
+
 class StreamHandler:
     """Who is called for every new stream: the HTTP connection manager, the admin's handler, an RPC proxy."""
 
     def handle(self, stream):
-        """Serves one stream from head to end, in the stream's own greenlet. Must send a complete response or reset()."""
+        """Serves one stream from head to end, in the stream's own greenlet: sends a complete response or reset()s."""
         raise NotImplementedError
+
+    def refuse(self, stream, error):
+        """A request head could not be had: RemoteProtocolError (malformed) or Timeout (too slow). `stream.request` is
+        empty; an answer may be sent; the connection is closed afterwards."""
+        raise NotImplementedError
+
+    def closed(self, connection):
+        """The connection ended; exactly once."""
 
 
 class ServerStream:
     """One request of a downstream connection and the way to answer it.
 
     `request`: RequestHead; `body`: Body (its `done` is True at once when there is none); `keep`: False closes the
-    connection after this stream; `started`: a final head was given to send_headers; `finished`: the response is complete.
+    connection after this stream; `started`: a final head was given to send_headers; `finished`: the response is
+    complete; `body_sent`, `head_sent`: bytes of the response.
     """
 
-    def send_interim(self, status):
-        """Sends a 1xx head (100, 103)."""
+    def send_interim(self, head):
+        """Sends a 1xx head."""
         raise NotImplementedError
 
     def send_headers(self, head, end):
@@ -63,30 +77,32 @@ class ServerStream:
         """Puts a held-back head on the wire."""
         raise NotImplementedError
 
-    def reset(self, reason):
+    def reset(self):
         """Cuts the stream so that the peer sees an incomplete message."""
         raise NotImplementedError
 
-    def take_connection(self):
-        """After an upgrade or CONNECT was answered: the raw Connection, whose first read() returns what the codec had
-        read ahead. The caller owns it and closes it."""
+    def open_tunnel(self):
+        """After an upgrade or CONNECT was accepted: from now on send_data and the returned Body carry opaque bytes,
+        beginning with what the codec had read ahead; send_data(b"", True) half-closes."""
         raise NotImplementedError
 
 
 class ServerConnection:
-    """A downstream connection that yields streams."""
+    """A downstream connection that yields streams. `info`: ConnectionInfo; `busy`: a stream is being served;
+    `reason`: why it ended ("remote", "local", "idle_timeout", "protocol_error", "timeout"); `wire_in_mark`,
+    `wire_out_mark`: the connection's byte counts when the last stream ended (kept by the handler)."""
 
     def serve(self):
         """Runs the connection to its end, or until it is parked (then a new greenlet continues later)."""
         raise NotImplementedError
 
     def drain(self):
-        """From now on tells the peer to go: `connection: close` with the next response, GOAWAY."""
+        """From now on tells the peer to go: `connection: close` with the next response, GOAWAY; closes if idle."""
         raise NotImplementedError
 
 
 class ClientConnection:
-    """An upstream connection. `host` is upstream.host.Host, `pool` its owner; both opaque here."""
+    """An upstream connection. `host` is an upstream.host.Host, `pool` its owner; both opaque here."""
 
     def free_slots(self):
         """How many more streams may be opened now."""
@@ -103,7 +119,7 @@ class ClientConnection:
 
 class ClientStream:
     """One request to an upstream. `reusable`: the connection may serve another request once the body is done;
-    `got_bytes`: any byte of an answer arrived (no retry on a fresh connection then); `sent_end`: request complete."""
+    `got_bytes`: any byte of an answer arrived (no silent retry then); `sent_end`: the request is complete."""
 
     def send_headers(self, head, data, end):
         """Sends the RequestHead and the first body bytes in one write. Blocks. Raises OSError, Timeout."""
@@ -118,9 +134,9 @@ class ClientStream:
         raise NotImplementedError
 
     def receive_headers(self):
-        """The next ResponseHead, 1xx included; `body` is set after a final one. Blocks.
+        """The next ResponseHead, 1xx included; `body` is set after a final one. Blocks until conn.read_deadline.
 
-        Raises UpstreamReset (connection ended), UpstreamProtocolError (invalid), OSError, Timeout.
+        Raises UpstreamReset (the connection ended), UpstreamProtocolError (invalid answer), OSError, Timeout.
         """
         raise NotImplementedError
 
@@ -128,17 +144,21 @@ class ClientStream:
         """Gives up; the connection is not reusable."""
         raise NotImplementedError
 
-    def take_connection(self):
-        """After a 101 or a CONNECT's 2xx: the raw Connection (see ServerStream.take_connection)."""
+    def open_tunnel(self):
+        """After a 101 or a CONNECT's 2xx: see ServerStream.open_tunnel."""
         raise NotImplementedError
 
 
 if not cython.compiled:              # compiled attributes start as 0/None: give Python the same defaults
-    Body.trailers, Body.done, Body.received = None, False, 0
     for _cls, _attributes in (
-            (ServerStream, dict(keep=False, started=False, finished=False, owner=None, conn=None, request=None, body=None)),
-            (ServerConnection, dict(conn=None, handler=None, info=None, draining=False)),
+            (Body, dict(trailers=None, done=False, received=0, deadline_us=0, idle_us=0)),
+            (ServerStream, dict(owner=None, conn=None, request=None, body=None, keep=False, started=False,
+                                finished=False, tunnel=False, body_sent=0, head_sent=0)),
+            (ServerConnection, dict(conn=None, handler=None, info=None, draining=False, busy=False, requests=0,
+                                    reason="local", wire_in_mark=0, wire_out_mark=0)),
             (ClientConnection, dict(conn=None, host=None, pool=None, requests=0, opened_us=0, idle_since=0)),
-            (ClientStream, dict(client=None, conn=None, body=None, reusable=False, got_bytes=False, sent_end=False))):
+            (ClientStream, dict(client=None, conn=None, body=None, reusable=False, got_bytes=False, sent_end=False,
+                                tunnel=False, head_sent=0, wire_in=0, wire_out=0))):
         for _name, _default in _attributes.items():
             setattr(_cls, _name, _default)
+    NO_BODY.done = True
