@@ -9,7 +9,5 @@ cdef class HttpStream:
     cdef public ResponseHead response
     cdef public Body request_body
     cdef public StreamInfo info
-    cdef public object route, route_config, reply
-    cdef public object manager
-    cdef public list body_filters
+    cdef public object route, manager, reply_mutation
     cdef dict _data

@@ -30,7 +30,7 @@ class HttpStream:
 
     `request`: RequestHead; `request_body`: Body, exactly one consumer (a filter that reads it must put something with
     read() in its place, e.g. BufferedBody); `response`: ResponseHead or None before on_response; `info`: StreamInfo;
-    `route`: the matched Route or None; `down`: the ServerStream.
+    `route`: the matched Route or None; `down`: the ServerStream; `reply_mutation`: header changes for a local reply.
     """
 
     def __init__(self, down, info):
@@ -168,5 +168,5 @@ class BufferedBody:
 
 
 if not cython.compiled:
-    for _name in "down request response request_body info route route_config reply manager body_filters _data".split():
+    for _name in "down request response request_body info route manager reply_mutation _data".split():
         setattr(HttpStream, _name, None)

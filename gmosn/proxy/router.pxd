@@ -7,7 +7,7 @@ from gmosn.proxy.chain cimport FilterChain
 from gmosn.proxy.http_stats cimport HttpStats
 from gmosn.proxy.route cimport Route
 from gmosn.proxy.stream_handler cimport HttpStreamHandler
-from gmosn.stream.api cimport NO_BODY, Body, ClientConnection, ClientStream, ServerStream
+from gmosn.stream.api cimport Body, ClientConnection, ClientStream, ServerStream
 from gmosn.stream_info cimport StreamInfo
 from gmosn.upstream.cluster cimport Cluster, ClusterSlot, ClusterStats
 from gmosn.upstream.host cimport Host
@@ -23,21 +23,30 @@ cdef class Upload:
     cdef public ClientStream up
     cdef public long long timeout_us
     cpdef run(self)
-    cdef stop(self)
+    cdef finished(self, ClientStream up)
+    cdef start(self, ClientStream up)
+    cdef bint stop(self) except -1
 
-cdef class RouterCore:
+cdef class Router:
+    cdef public object name
     cdef public bint suppress_envoy_headers
-    cdef public list upstream_logs
     cpdef run(self, HttpStream stream)
-    cdef _prepare(self, HttpStream stream, Route route)
+    cdef Route _route_again(self, HttpStream stream)
+    cdef _reply(self, HttpStream stream, Route route)
     cdef Cluster _cluster(self, HttpStream stream, Route route)
+    cdef _prepare(self, HttpStream stream, Route route)
     cdef Upload _first_piece(self, HttpStream stream)
     cdef bint _attempt(self, HttpStream stream, Route route, Cluster cluster, Upload upload, object retry) except -1
     cdef ResponseHead _exchange(self, HttpStream stream, Route route, ClientStream up, Upload upload)
-    cdef _send(self, HttpStream stream, ClientStream up, Upload upload)
-    cdef ResponseHead _receive(self, HttpStream stream, Route route, ClientStream up)
-    cdef object _timeout(self, HttpStream stream, Route route)
+    cdef object _timeout(self, HttpStream stream, Route route, ClientStream up)
     cdef _respond(self, HttpStream stream, Route route, ClientStream up, ResponseHead head)
+    cdef _tunnel(self, HttpStream stream, ClientStream up, ResponseHead head)
     cdef _relay(self, HttpStream stream, Body body)
-    cdef _relay_transformed(self, HttpStream stream, Body body)
+    cdef _relay_transformed(self, HttpStream stream, Body body, FilterChain chain)
+    cdef _finish_body(self, HttpStream stream, Body body)
+    cdef bytes _next(self, HttpStream stream, Body body)
+    cdef _send(self, HttpStream stream, bytes data, bint end)
+    cdef bint _may_try_again(self, HttpStream stream, object retry, Upload upload, ClientStream up, error) except -1
+    cdef bint _retry_status(self, HttpStream stream, object retry, int status, Upload upload) except -1
+    cdef bint _back_off(self, HttpStream stream, object retry) except -1
     cdef _account(self, HttpStream stream, Cluster cluster, ClientStream up, ResponseHead head)

@@ -27,4 +27,5 @@ cdef class HttpStreamHandler(StreamHandler):
     cdef _failed(self, HttpStream stream, error)
     cpdef respond(self, HttpStream stream, ResponseHead head, bint end)
     cpdef local_reply(self, HttpStream stream, int status, bytes body, headers, str details, str flag)
+    cpdef object client_timeout(self, HttpStream stream)
     cdef bint _must_close(self, HttpStream stream) except -1

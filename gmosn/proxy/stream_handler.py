@@ -64,7 +64,7 @@ class HttpStreamHandler(StreamHandler):
             except PeerGone:
                 self._failed(stream, DownstreamReset())
             except Timeout:
-                self._failed(stream, self._which_timeout(stream))
+                self._failed(stream, self.client_timeout(stream))
             except RemoteProtocolError as exc:
                 self._failed(stream, malformed(exc))
             except OSError:
@@ -136,7 +136,7 @@ class HttpStreamHandler(StreamHandler):
             self.stats.rq_ws_on_non_ws_route.add(1)
             raise StreamError("upgrade_failed", status=403)
 
-    def _which_timeout(self, stream):
+    def client_timeout(self, stream):
         """A wait for the client's body ended: which of the limits was it?"""
         body: Body = stream.down.body
         if body.deadline_us and now_us() >= body.deadline_us:
@@ -226,6 +226,9 @@ class HttpStreamHandler(StreamHandler):
         head.length = len(body)
         if body and head.get(b"content-type") is None:
             head.add(b"content-type", b"text/plain")
+        if stream.reply_mutation is not None:
+            info.response = head
+            stream.reply_mutation.apply(head, info)
         while not upload.done and upload.read_buffered():  # what is here need not cost the connection
             pass
         if not upload.done:

@@ -59,5 +59,6 @@ cdef class ClientStream:
     cpdef send_data(self, bytes data, bint end)
     cpdef send_trailers(self, HeaderMap trailers)
     cpdef ResponseHead receive_headers(self)
+    cpdef settle(self)
     cpdef reset(self)
     cpdef Body open_tunnel(self)

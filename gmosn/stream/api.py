@@ -140,6 +140,10 @@ class ClientStream:
         """
         raise NotImplementedError
 
+    def settle(self):
+        """The exchange is over: works out whether the connection is really `reusable`."""
+        raise NotImplementedError
+
     def reset(self):
         """Gives up; the connection is not reusable."""
         raise NotImplementedError

@@ -56,4 +56,3 @@ cdef class Http1ClientStream(ClientStream):
     cdef Http1Codec codec
     cdef int framing
     cdef bint head_request, connect
-    cpdef settle(self)

@@ -1,0 +1,440 @@
+# hot: http1_get
+"""The router, the terminal HTTP filter: route -> cluster -> upstream stream -> downstream stream.
+
+One attempt is: open a stream, send the request, receive the head, relay the body. A retry is the next turn of one loop.
+An upload that is not complete with its head gets a greenlet of its own, so an early response needs no special case.
+"""
+import cython
+from gevent import sleep, spawn
+
+from gmosn.errors import (ClusterNotFound, DownstreamReset, PeerGone, RemoteProtocolError, RouteNotFound, StreamError,
+                          StreamIdleTimeout, Timeout, UpstreamReset, UpstreamTimeout)
+from gmosn.proxy.tunnel import run_tunnel
+if not cython.compiled:
+    from gmosn.ascii import ascii_int
+    from gmosn.clock import now_us
+    from gmosn.filter.api import HttpStream
+    from gmosn.proxy.stream_handler import HttpStreamHandler
+
+IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))       # RFC 9110 9.2.2
+CONNECT = b"CONNECT"
+
+
+class Upload:
+    """The request body on its way. `first`: what came with the head; `first_is_all`: that was everything;
+    `replayable`: nothing beyond `first` was taken from the client, so another attempt can send it again."""
+
+    def __init__(self, stream: HttpStream, first: bytes, first_is_all: cython.bint):
+        self.stream = stream
+        self.first = first
+        self.first_is_all = self.done = first_is_all
+        self.replayable = True
+
+    def run(self):
+        """The upload greenlet: client to upstream until the body ends. A failure of the client's side interrupts whoever
+        waits for the response; one of the upstream's side only ends the upload: the answer may be on its way."""
+        body = self.stream.request_body
+        up: ClientStream = self.up
+        data: bytes
+        try:
+            while True:
+                data = body.read()
+                if not data:
+                    break
+                up.conn.write_deadline = now_us() + body.idle_us if body.idle_us else 0
+                try:
+                    up.send_data(data, False)
+                except (OSError, Timeout):
+                    return
+            try:
+                if body.trailers is not None and len(body.trailers):
+                    up.send_trailers(body.trailers)
+                else:
+                    up.send_data(b"", True)
+            except (OSError, Timeout):
+                return
+        except Timeout:
+            manager: HttpStreamHandler = self.stream.manager
+            up.conn.interrupt(manager.client_timeout(self.stream))
+            return
+        except RemoteProtocolError as exc:
+            up.conn.interrupt(exc)
+            return
+        except OSError:
+            up.conn.interrupt(PeerGone())
+            return
+        except StreamError as exc:
+            up.conn.interrupt(exc)
+            return
+        self.finished(up)
+
+    def finished(self, up):
+        """The request is complete: from now on the route's timeout counts."""
+        now: cython.longlong = now_us()
+        self.done = True
+        self.stream.info.request_end_us = now
+        self.stream.info.upstream_sent_us = now
+        if self.timeout_us:
+            up.conn.set_read_deadline(now + self.timeout_us)
+            up.body.deadline_us = now + self.timeout_us if not up.body.done else 0
+
+    def start(self, up):
+        self.up = up
+        self.replayable = False
+        self.greenlet = spawn(self.run)
+
+    def stop(self):
+        """Ends the greenlet; True when it was still running."""
+        greenlet = self.greenlet
+        if greenlet is not None:
+            self.greenlet = None
+            if not greenlet.dead:
+                greenlet.kill()
+                return True
+        return False
+
+
+class Router:
+    """The filter envoy.filters.http.router. `suppress_envoy_headers`: no x-envoy-* headers are added."""
+
+    def __init__(self, suppress_envoy_headers=False):
+        self.suppress_envoy_headers = suppress_envoy_headers
+
+    @classmethod
+    def from_proto(cls, config, context):
+        return cls(config.suppress_envoy_headers)
+
+    def close(self):
+        """Nothing is owned."""
+
+    def run(self, stream):
+        route: Route = stream.route
+        info: StreamInfo = stream.info
+        cluster: Cluster
+        upload: Upload
+        if route is None:
+            route = self._route_again(stream)
+        if not route.forwards:
+            self._reply(stream, route)
+            return
+        cluster = self._cluster(stream, route)
+        self._prepare(stream, route)
+        upload = self._first_piece(stream)
+        retry = route.retry_policy
+        try:
+            while not self._attempt(stream, route, cluster, upload, retry):
+                info.attempts += 1
+        finally:
+            if upload.greenlet is not None and upload.stop():
+                stream.down.keep = False
+
+    def _route_again(self, stream):
+        """A filter cleared the route, or there was none."""
+        manager: HttpStreamHandler = stream.manager
+        route = manager.routes.match(stream.request, stream.info)
+        if route is None:
+            raise RouteNotFound()
+        stream.route = stream.info.route = route
+        stream.info.route_name = route.name
+        return route
+
+    def _reply(self, stream, route):
+        """A redirect or a direct response."""
+        manager: HttpStreamHandler = stream.manager
+        reply = route.reply(stream.request, stream.info)
+        if reply is None:
+            raise RouteNotFound()
+        (manager.stats.rq_redirect if 300 <= reply.status < 400 and reply.details != "direct_response"
+         else manager.stats.rq_direct_response).add(1)
+        stream.reply_mutation = route.response_mutation
+        manager.local_reply(stream, reply.status, reply.body, reply.headers, reply.details, reply.flag)
+
+    def _cluster(self, stream, route):
+        slot: ClusterSlot = route.choose_cluster(stream.request, stream.info)
+        info: StreamInfo = stream.info
+        cluster: Cluster = slot.cluster if slot is not None else None
+        if cluster is None:
+            raise ClusterNotFound(status=route.not_found_status)
+        info.cluster = cluster
+        return cluster
+
+    def _prepare(self, stream, route):
+        """The request head as the upstream shall see it."""
+        request: RequestHead = stream.request
+        manager: HttpStreamHandler = stream.manager
+        if not self.suppress_envoy_headers and route.timeout_us:
+            request.items.append((b"x-envoy-expected-rq-timeout-ms", route.timeout_ms))
+        if route.request_mutation is not None:
+            route.request_mutation.apply(request, stream.info)
+        if route.rewrites:
+            route.rewrite(request, stream.info, not self.suppress_envoy_headers)
+        manager.stats.rq_upstream_total.add(1)
+
+    def _first_piece(self, stream):
+        """What is there of the request body without waiting."""
+        body = stream.request_body
+        first: bytes
+        more: bytes
+        if body.done:
+            return Upload(stream, b"", True)
+        first = body.read_buffered()
+        if first is None:
+            return Upload(stream, b"", False)
+        while first and not body.done:
+            more = body.read_buffered()
+            if more is None:
+                return Upload(stream, first, False)
+            if not more:
+                break
+            first += more
+        if body.trailers is not None and len(body.trailers):
+            return Upload(stream, first, False)            # the upload greenlet sends them after the body
+        stream.info.request_end_us = now_us()
+        return Upload(stream, first, True)
+
+    def _attempt(self, stream, route, cluster, upload, retry):
+        """One try. True: the response went downstream; False: try again. Raises what the client shall see."""
+        info: StreamInfo = stream.info
+        up: ClientStream = None
+        host: Host
+        deadline: cython.longlong = info.start_us + route.timeout_us if route.timeout_us else 0
+        error: object = None
+        if info.attempts == 0:
+            info.attempts = 1
+        try:
+            up = cluster.open_stream(info, info.attempts > 1, deadline)
+            host = up.client.host
+            if route.auto_host_rewrite and host.hostname:
+                stream.request.authority = host.hostname.encode()
+            head: ResponseHead = self._exchange(stream, route, up, upload)
+            if retry is not None and self._retry_status(stream, retry, head.status, upload):
+                cluster.stats.rq_retry.add(1)
+                self._account(stream, cluster, up, head)
+                return False
+            self._respond(stream, route, up, head)
+            self._account(stream, cluster, up, head)
+            return True
+        except (OSError, StreamError) as exc:
+            error = exc
+        except Timeout:
+            error = self._timeout(stream, route, up)
+        except PeerGone:
+            error = DownstreamReset()
+        finally:
+            if up is not None:
+                if upload.greenlet is not None and upload.stop():
+                    up.reusable = False
+                stream.down.conn.partner = None
+                info.upstream_wire_sent = up.conn.bytes_out - up.wire_out
+                info.upstream_wire_received = up.conn.bytes_in - up.wire_in
+                info.upstream_head_sent = up.head_sent
+                if error is not None:
+                    up.reusable = False
+                up.settle()
+                cluster.release(up)
+        if self._may_try_again(stream, retry, upload, up, error):
+            cluster.stats.rq_retry.add(1)
+            return False
+        if not isinstance(error, StreamError):
+            raise UpstreamReset() from error
+        raise error
+
+    def _exchange(self, stream, route, up, upload):
+        """Sends the request and waits for the final response head."""
+        info: StreamInfo = stream.info
+        conn: Connection = up.conn
+        down: ServerStream = stream.down
+        head: ResponseHead
+        now: cython.longlong = now_us()
+        manager: HttpStreamHandler = stream.manager
+        timeout: cython.longlong = route.timeout_us
+        idle: cython.longlong = route.idle_timeout_us if route.has_idle_timeout else manager.stream_idle_us
+        info.upstream_start_us = now
+        conn.write_deadline = now + idle if idle else 0
+        up.send_headers(stream.request, upload.first, upload.first_is_all)
+        down.conn.partner = conn
+        if upload.first_is_all:
+            info.upstream_sent_us = now
+            if timeout and (not idle or timeout < idle):
+                conn.set_read_deadline(now + timeout)
+            else:
+                conn.set_read_deadline(now + idle if idle else 0)
+        else:
+            upload.timeout_us = timeout
+            conn.set_read_deadline(now + idle if idle else 0)
+            upload.start(up)
+        head = up.receive_headers()
+        while head.status < 200 and head.status != 101:
+            if manager.proxy_100_continue or head.status != 100:
+                down.send_interim(head)
+            head = up.receive_headers()
+        info.upstream_first_byte_us = now_us()
+        if not up.body.done:
+            up.body.idle_us = idle
+            if timeout and upload.done:
+                up.body.deadline_us = info.upstream_sent_us + timeout
+        return head
+
+    def _timeout(self, stream, route, up):
+        """Which limit was it that a wait for the upstream ran into?"""
+        info: StreamInfo = stream.info
+        cluster: Cluster = info.cluster
+        manager: HttpStreamHandler = stream.manager
+        host: Host
+        if route.timeout_us and info.upstream_sent_us and now_us() - info.upstream_sent_us >= route.timeout_us:
+            cluster.stats.rq_timeout.add(1)
+            if up is not None:
+                host = up.client.host
+                host.rq_timeout.add(1)
+            return UpstreamTimeout()
+        manager.stats.rq_idle_timeout.add(1)
+        return StreamIdleTimeout()
+
+    def _respond(self, stream, route, up, head):
+        """Head and body downstream; the first body bytes travel with the head."""
+        info: StreamInfo = stream.info
+        manager: HttpStreamHandler = stream.manager
+        chain: FilterChain = manager.chain
+        if not self.suppress_envoy_headers:
+            head.set(b"x-envoy-upstream-service-time",
+                     ascii_int((info.upstream_first_byte_us - info.upstream_start_us) // 1000))
+        if route.response_mutation is not None:
+            info.response = head
+            route.response_mutation.apply(head, info)
+        info.details = b"via_upstream"
+        if head.status == 101 or (stream.request.method == CONNECT and 200 <= head.status < 300):
+            self._tunnel(stream, up, head)
+            return
+        if up.body.done:
+            manager.respond(stream, head, True)
+        else:
+            manager.respond(stream, head, False)
+            if chain.response_body:
+                self._relay_transformed(stream, up.body, chain)
+            else:
+                self._relay(stream, up.body)
+        info.upstream_end_us = now_us()
+
+    def _tunnel(self, stream, up, head):
+        manager: HttpStreamHandler = stream.manager
+        manager.respond(stream, head, False)
+        stream.info.upstream_end_us = now_us()
+        manager.stats.cx_upgrades_total.add(1)
+        manager.stats.cx_upgrades_active.add(1)
+        try:
+            run_tunnel(stream.down, up, manager.stream_idle_us)
+        finally:
+            manager.stats.cx_upgrades_active.add(-1)
+
+    def _relay(self, stream, body):
+        """Body bytes downstream as they come; small neighbours leave together."""
+        down: ServerStream = stream.down
+        data: bytes = body.read_buffered()
+        more: bytes
+        if data is None:
+            data = self._next(stream, body)
+        while data:
+            more = body.read_buffered()
+            while more is not None and 0 < len(more) and len(data) + len(more) <= 16384:
+                data += more
+                more = body.read_buffered()
+            if more is None:
+                self._send(stream, data, False)
+                more = self._next(stream, body)
+            elif not more and body.trailers is None:
+                self._send(stream, data, True)
+                return
+            else:
+                self._send(stream, data, False)
+            data = more
+        self._finish_body(stream, body)
+
+    def _relay_transformed(self, stream, body, chain):
+        """The same with filters' transforms in between."""
+        for data in chain.transform(chain.response_body, stream, iter(body)):
+            if data:
+                self._send(stream, data, False)
+        self._finish_body(stream, body)
+
+    def _finish_body(self, stream, body):
+        if body.trailers is not None and len(body.trailers):
+            stream.info.response_trailers = body.trailers
+            stream.down.send_trailers(body.trailers)
+        else:
+            self._send(stream, b"", True)
+
+    def _next(self, stream, body):
+        """The next upstream bytes; what is held back goes out before the wait."""
+        down: ServerStream = stream.down
+        data: bytes
+        try:
+            down.flush()
+        except OSError as exc:
+            raise DownstreamReset() from exc
+        try:
+            data = body.read()
+        except RemoteProtocolError as exc:
+            raise StreamError("upstream_reset_after_response_started{connection_termination}", flag="UC") from exc
+        except OSError as exc:
+            raise StreamError("upstream_reset_after_response_started{connection_termination}", flag="UC") from exc
+        down.conn.write_deadline = now_us() + body.idle_us if body.idle_us else 0
+        return data
+
+    def _send(self, stream, data, end):
+        try:
+            stream.down.send_data(data, end)
+        except OSError as exc:
+            raise DownstreamReset() from exc
+        except Timeout as exc:
+            raise StreamIdleTimeout() from exc
+
+    # ---- retries and accounts ----
+
+    def _may_try_again(self, stream, retry, upload, up, error):
+        """After a failure without a response. Without a policy only the keep-alive race is tried again, once, and only
+        if the upstream cannot have acted on the request: it was sent on a reused connection that ended before the
+        first byte, and sending again is harmless (RFC 9110 9.2.2)."""
+        info: StreamInfo = stream.info
+        if stream.down.started or not upload.replayable:
+            return False
+        if isinstance(error, StreamError) and error.source == "downstream":
+            return False
+        if up is not None and not up.got_bytes and up.client.requests > 1 and info.attempts == 1 \
+                and not isinstance(error, UpstreamTimeout) and stream.request.method in IDEMPOTENT:
+            return True
+        if retry is None:
+            return False
+        kinds = error.retry_on if isinstance(error, StreamError) else UpstreamReset.retry_on
+        return retry.on_failure(kinds, info.attempts) and self._back_off(stream, retry)
+
+    def _retry_status(self, stream, retry, status, upload):
+        return upload.replayable and retry.on_status(status, stream.info.attempts) and self._back_off(stream, retry)
+
+    def _back_off(self, stream, retry):
+        cluster: Cluster = stream.info.cluster
+        cluster.stats.rq_retry_backoff_exponential.add(1)
+        sleep(retry.back_off_s(stream.info.attempts))
+        return True
+
+    def _account(self, stream, cluster, up, head):
+        """Upstream stats of a complete response."""
+        info: StreamInfo = stream.info
+        stats: ClusterStats = cluster.stats
+        host: Host = up.client.host
+        elapsed: cython.longlong = (info.upstream_first_byte_us - info.upstream_start_us) // 1000
+        stats.on_response(head.status)
+        if head.status < 500:
+            host.rq_success.add(1)
+        else:
+            host.rq_error.add(1)
+        stats.rq_time.record(elapsed)
+        stats.external_rq_time.record(elapsed)
+        if info.attempts > 1 and head.status < 500:
+            stats.rq_retry_success.add(1)
+
+
+if not cython.compiled:
+    Router.suppress_envoy_headers, Router.name = False, None
+    for _name in ("greenlet", "up"):
+        setattr(Upload, _name, None)
+    Upload.timeout_us = 0
