@@ -328,7 +328,6 @@ class Router:
 
     def _relay(self, stream, body):
         """Body bytes downstream as they come; small neighbours leave together."""
-        down: ServerStream = stream.down
         data: bytes = body.read_buffered()
         more: bytes
         if data is None:
