@@ -1,5 +1,6 @@
 """How extensions are found and built: by the type of their configuration, from one table (gmosn/extensions.py)."""
 import importlib
+import traceback
 
 from gmosn.errors import ConfigError, ConfigErrors
 
@@ -10,12 +11,14 @@ class FactoryContext:
     `extensions`: ExtensionRegistry; `clusters`: upstream.clusters.Clusters; `stats`: observe.stats.Stats at the root;
     `wheel`: io.wheel.Wheel or None when only validating; `options`: the command line (argparse.Namespace);
     `bootstrap`: the Bootstrap message; `access_logs`: filter.access_log.files.AccessLogFiles; `server`: drain state and
-    the like (server.state.ServerState); `listener`: set while a listener's filters are built;
+    the like (server.state.ServerState); `listener`: set while a listener's filters are built, has `.stats` (its scope);
+    `log_exception(exception)`: where unexpected exceptions of one stream go (default: the traceback to stderr);
     `unpack(any)`: the message inside a google.protobuf.Any, TypedStructs resolved.
     """
 
     def __init__(self, *, extensions=None, clusters=None, stats=None, wheel=None, options=None, bootstrap=None,
-                 access_logs=None, server=None, listener=None, unpack=None, validating=False):
+                 access_logs=None, server=None, listener=None, unpack=None, validating=False,
+                 log_exception=traceback.print_exception):
         self.extensions = extensions
         self.clusters = clusters
         self.stats = stats
@@ -27,6 +30,7 @@ class FactoryContext:
         self.listener = listener
         self.unpack = unpack
         self.validating = validating
+        self.log_exception = log_exception
 
     def replace(self, **changes):
         """A copy with some attributes changed."""
