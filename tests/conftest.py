@@ -18,3 +18,14 @@ def hub_errors():
     yield seen
     hub.handle_error = original
     assert not seen, seen
+
+
+@pytest.fixture
+def run_python():
+    """Runs a line of Python in a fresh interpreter of the same mode and returns what it printed."""
+    import subprocess
+    import sys
+
+    def run(code):
+        return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    return run
