@@ -1,0 +1,47 @@
+"""Socket calls on bare descriptors: what gmosn.io.connection does by C calls when it is compiled."""
+import os
+import select
+import struct
+from contextlib import contextmanager
+from socket import SHUT_WR, SO_LINGER, SOL_SOCKET
+
+from _socket import socket
+from gevent.monkey import get_original
+
+
+@contextmanager
+def borrowed(fd):
+    """A socket object for `fd` that does not close it."""
+    sock = socket(fileno=fd)
+    try:
+        yield sock
+    finally:
+        sock.detach()
+
+
+def shut_down_writing(fd):
+    """Sends FIN. Never raises: a peer that is gone already got the message."""
+    try:
+        with borrowed(fd) as sock:
+            sock.shutdown(SHUT_WR)
+    except OSError:
+        pass
+
+
+def is_broken(fd, half_closed):
+    """An error is pending, or both directions ended although we closed none (a Unix peer that is gone)."""
+    poller = get_original("select", "poll")()
+    poller.register(fd, 0)
+    flags = sum(events for _, events in poller.poll(0))
+    return bool(flags & select.POLLERR or (flags & select.POLLHUP and not half_closed))
+
+
+def close_descriptor(fd, abort):
+    """Closes a socket; `abort`: with a reset. Never raises."""
+    try:
+        if abort:
+            with borrowed(fd) as sock:
+                sock.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        os.close(fd)
+    except OSError:
+        pass
