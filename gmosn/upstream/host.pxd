@@ -4,16 +4,18 @@ from gmosn.observe.stats cimport Counter, Gauge
 cdef class Host:
     cdef public object address
     cdef public bytes name
-    cdef public str hostname
+    cdef public str hostname, zone
     cdef public int weight, priority, health
     cdef public bint canary, gone
-    cdef public object locality, metadata, cluster
+    cdef public object locality, metadata, cluster, pool
     cdef public int active
-    cdef public list idle
+    cdef public long long locality_weight
     cdef public Counter cx_total, cx_connect_fail, rq_total, rq_success, rq_error, rq_timeout
     cdef public Gauge cx_active, rq_active
-    cdef public double current_weight
+
+cdef class PriorityLevel:
+    cdef public list hosts, healthy, degraded
 
 cdef class HostSet:
-    cdef public list hosts, healthy
-    cdef public object priorities
+    cdef public list hosts, healthy, priorities
+    cdef public long long overprovisioning
