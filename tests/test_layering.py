@@ -11,7 +11,7 @@ LEVELS = [
     (0, "gmosn.errors", "gmosn.ascii", "gmosn.clock", "gmosn._accel"),
     (0, "gmosn.headers"),
     (0, "gmosn.stream_info"),
-    (1, "gmosn.codec", "gmosn.observe", "gmosn.registry"),
+    (1, "gmosn.codec", "gmosn.matching", "gmosn.observe", "gmosn.registry"),
     (2, "gmosn.io"),
     (3, "gmosn.tls"),
     (4, "gmosn.stream"),

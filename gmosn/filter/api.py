@@ -50,8 +50,14 @@ class HttpStream:
         self.route = None
 
     def per_route(self, name):
-        """The most specific typed_per_filter_config entry of that filter name (route, then virtual host), or None."""
-        return self.route.per_filter.get(name) if self.route is not None and self.route.per_filter else None
+        """What `from_route_proto` of that filter made of its most specific typed_per_filter_config, or None.
+
+        Route (or its chosen weighted cluster) before virtual host before route configuration.
+        """
+        if self.route is None or not self.route.per_filter:
+            return None
+        entry = self.route.per_filter.get(name)
+        return entry.config if entry is not None else None
 
     def read_request_body(self, limit=1 << 20):
         """The whole request body (at most `limit` bytes, else StreamError 413), which stays readable for the upstream."""
@@ -74,7 +80,9 @@ class HttpFilter:
 
     TYPE_URL = ""                    # full proto name of the configuration
     ROUTE_TYPE_URL = ""              # full proto name of the per-route configuration, "" = none
+    EXTENSION_NAME = ""              # Envoy's name of the extension, for messages, "" = the configuration's type
     name = ""                        # the filter's name in the configuration, set when the chain is built
+    disabled = False                 # off unless a route switches it on; set when the chain is built
 
     @classmethod
     def from_proto(cls, config, context):

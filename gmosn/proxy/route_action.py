@@ -1,0 +1,183 @@
+"""What a route does with a request: forward it, redirect it or answer it. Built per configuration, used per request."""
+from gmosn.errors import ConfigError
+from gmosn.filter.api import Response
+from gmosn.proxy.route import without_port
+from gmosn.matching.regex import Substitution
+
+REDIRECT_CODES = (301, 302, 303, 307, 308)   # RedirectAction.RedirectResponseCode
+NOT_FOUND_CODES = (503, 404, 500)            # RouteAction.ClusterNotFoundResponseCode
+DIRECT_BODY_LIMIT = 4096
+
+
+def split_query(path):
+    """b"/a?b#c" -> (b"/a", b"?b#c")."""
+    for mark in (b"?", b"#"):
+        at = path.find(mark)
+        if at >= 0:
+            return path[:at], path[at:]
+    return path, b""
+
+
+class PathRewrite:
+    """prefix_rewrite or regex_rewrite; the query is kept. `matcher`: the route's RouteMatch, whose value is replaced."""
+
+    def __init__(self, matcher, prefix=None, substitution=None):
+        self.matcher = matcher
+        self.prefix = prefix
+        self.substitution = substitution
+
+    def apply(self, path):
+        """The new path (bytes) for a path with its query."""
+        if self.substitution is not None:
+            bare, query = split_query(path)
+            return self.substitution.apply(bare) + query
+        matcher = self.matcher
+        matched = len(split_query(path)[0]) if matcher.regex is not None else len(matcher.value)
+        return self.prefix + path[matched:]
+
+    @classmethod
+    def from_proto(cls, proto, matcher):
+        """From a RouteAction or RedirectAction; None when neither rewrite is set."""
+        if proto.HasField("regex_rewrite"):
+            try:
+                return cls(matcher, substitution=Substitution.from_proto(proto.regex_rewrite))
+            except ConfigError as exc:
+                raise exc.under("regex_rewrite")
+        return cls(matcher, prefix=proto.prefix_rewrite.encode()) if proto.prefix_rewrite else None
+
+
+class ForwardAction:
+    """The per-request part of a RouteAction: cluster_header and the rewrites of path and authority."""
+
+    def __init__(self, clusters=None, cluster_header=None, path=None, host=None, host_header=None, host_path=None,
+                 append_host=False):
+        """`path`: PathRewrite; `host`: bytes; `host_header`: header name; `host_path`: Substitution on the path."""
+        self.clusters = clusters
+        self.cluster_header = cluster_header
+        self.path = path
+        self.host = host
+        self.host_header = host_header
+        self.host_path = host_path
+        self.append_host = append_host
+
+    def cluster_from_header(self, request):
+        """The ClusterSlot that the request's header names, or None."""
+        name = request.get(self.cluster_header)
+        if not name:
+            return None
+        name = name.decode("utf-8", "replace")
+        return self.clusters.slot(name) if self.clusters.get(name) is not None else None
+
+    def rewrite(self, request, keep_original):
+        """Rewrites authority, then path, in place."""
+        host = self._new_host(request)
+        if host is not None:
+            if self.append_host:
+                append_forwarded_host(request)
+            request.authority = host
+        if self.path is not None and request.path is not None:
+            if keep_original:
+                request.set(b"x-envoy-original-path", request.path)
+            request.path = self.path.apply(request.path)
+
+    def _new_host(self, request):
+        if self.host is not None:
+            return self.host
+        if self.host_header is not None:
+            return request.get(self.host_header) or None
+        if self.host_path is not None and request.path is not None:
+            return self.host_path.apply(split_query(request.path)[0])
+        return None
+
+
+def append_forwarded_host(request):
+    """Adds the authority to x-forwarded-host."""
+    if request.authority is not None:
+        old = request.get(b"x-forwarded-host")
+        request.set(b"x-forwarded-host", old + b"," + request.authority if old else request.authority)
+
+
+class RedirectAction:
+    """An envoy.config.route.v3.RedirectAction."""
+
+    def __init__(self, proto, matcher):
+        self.status = REDIRECT_CODES[proto.response_code]
+        self.scheme = b"https" if proto.https_redirect else proto.scheme_redirect.encode()
+        self.host = proto.host_redirect.encode()
+        self.port = b":%d" % proto.port_redirect if proto.port_redirect else b""
+        self.path = proto.path_redirect.encode()
+        self.rewritten = PathRewrite.from_proto(proto, matcher)
+        self.strip_query = proto.strip_query
+
+    def reply(self, request, info):
+        """The redirect as a Response."""
+        return Response(self.status, b"", [(b"location", self.location(request))], details="direct_response")
+
+    def location(self, request):
+        """The new URI (bytes)."""
+        scheme = self.scheme or request.scheme or b"http"
+        host = self.host or self._request_host(request, scheme)
+        return b"".join((scheme, b"://", host, self.port, self._path(request.path or b"")))
+
+    def _request_host(self, request, scheme):
+        """Envoy: the port goes when another is given, or when it was the default of a scheme that changes."""
+        host = request.authority or b""
+        bare = without_port(host)
+        old = request.get(b"x-forwarded-proto") or b""
+        default = {b"http": b":80", b"https": b":443"}.get(old)
+        if self.port or (scheme != old and host[len(bare):] == default):
+            return bare
+        return host
+
+    def _path(self, path):
+        if self.path:
+            if b"?" in self.path or self.strip_query:
+                return self.path
+            return self.path + path[path.find(b"?"):] if b"?" in path else self.path
+        if self.strip_query:
+            path = path.partition(b"?")[0]
+        return self.rewritten.apply(path) if self.rewritten is not None else path
+
+
+class DirectResponse:
+    """An envoy.config.route.v3.DirectResponseAction. The body is read when the configuration is."""
+
+    def __init__(self, status, body):
+        self.status = status
+        self.body = body
+
+    def reply(self, request, info):
+        return Response(self.status, self.body, details="direct_response")
+
+    @classmethod
+    def from_proto(cls, proto, limit):
+        """`limit`: max_direct_response_body_size_bytes. Raises ConfigError."""
+        body = read_data_source(proto.body, ("body",)) if proto.HasField("body") else b""
+        if len(body) > limit:
+            if proto.body.WhichOneof("specifier") == "filename":
+                raise ConfigError(f"file {proto.body.filename} size is {len(body)} bytes; maximum is {limit}", ("body",))
+            raise ConfigError(f"response body size is {len(body)} bytes; maximum is {limit}", ("body",))
+        return cls(proto.status, body)
+
+
+def read_data_source(proto, path):
+    """The bytes of an envoy.config.core.v3.DataSource. Raises ConfigError at `path`."""
+    import os
+    which = proto.WhichOneof("specifier")
+    if which == "inline_bytes":
+        return proto.inline_bytes
+    if which == "inline_string":
+        return proto.inline_string.encode()
+    if which == "filename":
+        try:
+            with open(proto.filename, "rb") as file:
+                return file.read()
+        except OSError:
+            raise ConfigError(f"file {proto.filename} does not exist", (*path, "filename")) from None
+    if which == "environment_variable":
+        value = os.environb.get(proto.environment_variable.encode())
+        if value is None:
+            raise ConfigError(f"Environment variable doesn't exist: {proto.environment_variable}",
+                              (*path, "environment_variable"))
+        return value
+    raise ConfigError("Unexpected DataSource::specifier_case(): 0", path)
