@@ -1,0 +1,30 @@
+"""A socket pair with a gmosn Connection on one side and a plain cooperative socket on the other."""
+import socket
+
+import gevent
+from gevent import socket as green
+
+from gmosn.io.address import Address
+from gmosn.io.connection import Connection
+from gmosn.io.wheel import Wheel
+
+NOWHERE = Address.from_sockaddr("", socket.AF_UNIX)
+
+
+def connection_pair():
+    """(Connection, gevent socket). Both ends belong to the caller."""
+    ours, theirs = socket.socketpair()
+    connection = Connection(ours, Wheel(gevent.get_hub().loop), NOWHERE, NOWHERE)
+    return connection, green.socket(fileno=theirs.detach())
+
+
+def read_until(sock, ending, limit_s=5.0):
+    """Bytes from `sock` up to and with `ending`; everything when the peer closes first."""
+    got = b""
+    sock.settimeout(limit_s)
+    while not got.endswith(ending):
+        piece = sock.recv(65536)
+        if not piece:
+            break
+        got += piece
+    return got
