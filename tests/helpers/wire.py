@@ -3,10 +3,12 @@ import socket
 
 import gevent
 from gevent import socket as green
+from gevent.event import Event
 
 from gmosn.io.address import Address
 from gmosn.io.connection import Connection
 from gmosn.io.wheel import Wheel
+from tests.helpers.timing import SCALE
 
 NOWHERE = Address.from_sockaddr("", socket.AF_UNIX)
 
@@ -28,3 +30,11 @@ def read_until(sock, ending, limit_s=5.0):
             break
         got += piece
     return got
+
+
+def green_eventually(check, timeout_s=5.0):
+    """timing.eventually for tests that run in gevent's hub: lets other greenlets run until `check()` is true."""
+    never = Event()
+    with gevent.Timeout(timeout_s * SCALE):
+        while not check():
+            never.wait(0.01)

@@ -9,7 +9,7 @@ from gmosn.headers import HeaderMap, RequestHead, ResponseHead
 from gmosn.stream.api import StreamHandler
 from gmosn.stream.http1 import Http1ClientConnection, Http1ServerConnection
 from gmosn.stream_info import ConnectionInfo
-from tests.helpers.wire import connection_pair, read_until
+from tests.helpers.wire import connection_pair, green_eventually, read_until
 
 
 class Recorder(StreamHandler):
@@ -91,7 +91,7 @@ def test_body_arrives_in_pieces(serve):
     handler = Recorder(echo)
     client, _ = serve(handler)
     client.sendall(b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n01234")
-    gevent.sleep(0)
+    gevent.idle()
     client.sendall(b"56789")
     assert read_until(client, b"0123456789").endswith(b"\r\n\r\n0123456789")
 
@@ -166,9 +166,7 @@ def test_an_idle_connection_gives_its_greenlet_back_and_serves_again(serve):
     client, connection = serve(handler, idle_timeout_us=60_000_000)
     client.sendall(GET)
     read_until(client, b"empty")
-    with gevent.Timeout(5):
-        while connection.conn.parked is None:
-            gevent.sleep(0.05)
+    green_eventually(lambda: connection.conn.parked is not None)
     client.sendall(GET)
     assert read_until(client, b"empty").endswith(b"empty")
 
