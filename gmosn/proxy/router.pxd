@@ -21,7 +21,7 @@ cdef class Upload:
     cdef public bint first_is_all, done, replayable
     cdef public object greenlet
     cdef public ClientStream up
-    cdef public long long timeout_us
+    cdef public long long timeout_us, complete_us
     cpdef run(self)
     cdef finished(self, ClientStream up)
     cdef start(self, ClientStream up)
@@ -29,6 +29,7 @@ cdef class Upload:
 
 cdef class Router:
     cdef public object name
+    cdef public bint disabled
     cdef public bint suppress_envoy_headers
     cpdef run(self, HttpStream stream)
     cdef Route _route_again(self, HttpStream stream)
@@ -37,8 +38,12 @@ cdef class Router:
     cdef _prepare(self, HttpStream stream, Route route)
     cdef Upload _first_piece(self, HttpStream stream)
     cdef bint _attempt(self, HttpStream stream, Route route, Cluster cluster, Upload upload, object retry) except -1
+    cdef _release(self, HttpStream stream, Cluster cluster, ClientStream up)
+    cdef bint _failed(self, HttpStream stream, Cluster cluster, object retry, Upload upload, ClientStream up, error) except -1
+    cdef bint _is_race(self, HttpStream stream, ClientStream up, error) except -1
+    cdef _host_rewrite(self, HttpStream stream, ClientStream up)
     cdef ResponseHead _exchange(self, HttpStream stream, Route route, ClientStream up, Upload upload)
-    cdef object _timeout(self, HttpStream stream, Route route, ClientStream up)
+    cdef object _timeout(self, HttpStream stream, Route route, ClientStream up, Upload upload)
     cdef _respond(self, HttpStream stream, Route route, ClientStream up, ResponseHead head)
     cdef _tunnel(self, HttpStream stream, ClientStream up, ResponseHead head)
     cdef _relay(self, HttpStream stream, Body body)
@@ -46,7 +51,5 @@ cdef class Router:
     cdef _finish_body(self, HttpStream stream, Body body)
     cdef bytes _next(self, HttpStream stream, Body body)
     cdef _send(self, HttpStream stream, bytes data, bint end)
-    cdef bint _may_try_again(self, HttpStream stream, object retry, Upload upload, ClientStream up, error) except -1
-    cdef bint _retry_status(self, HttpStream stream, object retry, int status, Upload upload) except -1
-    cdef bint _back_off(self, HttpStream stream, object retry) except -1
+    cdef _count_failure(self, HttpStream stream, Cluster cluster, ClientStream up, error)
     cdef _account(self, HttpStream stream, Cluster cluster, ClientStream up, ResponseHead head)

@@ -5,10 +5,11 @@ One attempt is: open a stream, send the request, receive the head, relay the bod
 An upload that is not complete with its head gets a greenlet of its own, so an early response needs no special case.
 """
 import cython
-from gevent import sleep, spawn
+from gevent import spawn
 
 from gmosn.errors import (ClusterNotFound, DownstreamReset, PeerGone, RemoteProtocolError, RouteNotFound, StreamError,
-                          StreamIdleTimeout, Timeout, UpstreamReset, UpstreamTimeout)
+                          StreamIdleTimeout, Timeout, UpstreamPerTryTimeout, UpstreamReset, UpstreamTimeout)
+from gmosn.proxy.retry import Retry
 from gmosn.proxy.tunnel import run_tunnel
 if not cython.compiled:
     from gmosn.ascii import ascii_int
@@ -22,7 +23,8 @@ CONNECT = b"CONNECT"
 
 class Upload:
     """The request body on its way. `first`: what came with the head; `first_is_all`: that was everything;
-    `replayable`: nothing beyond `first` was taken from the client, so another attempt can send it again."""
+    `replayable`: nothing beyond `first` was taken from the client, so another attempt can send it again;
+    `complete_us`: when the whole request was there, which starts the route's timeout `timeout_us`; 0 = not yet."""
 
     def __init__(self, stream: HttpStream, first: bytes, first_is_all: cython.bint):
         self.stream = stream
@@ -72,11 +74,13 @@ class Upload:
         """The request is complete: from now on the route's timeout counts."""
         now: cython.longlong = now_us()
         self.done = True
+        self.complete_us = now
         self.stream.info.request_end_us = now
         self.stream.info.upstream_sent_us = now
         if self.timeout_us:
             up.conn.set_read_deadline(now + self.timeout_us)
-            up.body.deadline_us = now + self.timeout_us if not up.body.done else 0
+            if not up.body.done:
+                up.body.deadline_us = now + self.timeout_us
 
     def start(self, up):
         self.up = up
@@ -96,6 +100,8 @@ class Upload:
 
 class Router:
     """The filter envoy.filters.http.router. `suppress_envoy_headers`: no x-envoy-* headers are added."""
+
+    EXTENSION_NAME = "envoy.filters.http.router"
 
     def __init__(self, suppress_envoy_headers=False):
         self.suppress_envoy_headers = suppress_envoy_headers
@@ -120,7 +126,11 @@ class Router:
         cluster = self._cluster(stream, route)
         self._prepare(stream, route)
         upload = self._first_piece(stream)
-        retry = route.retry_policy
+        upload.timeout_us = route.timeout_us
+        if upload.first_is_all:
+            upload.complete_us = now_us()
+        retry = Retry(route.retry_policy, stream.request, cluster) if route.retry_policy is not None else None
+        info.attempts = 1
         try:
             while not self._attempt(stream, route, cluster, upload, retry):
                 info.attempts += 1
@@ -162,6 +172,8 @@ class Router:
         """The request head as the upstream shall see it."""
         request: RequestHead = stream.request
         manager: HttpStreamHandler = stream.manager
+        if route.virtual_host.include_attempt_count:
+            request.set(b"x-envoy-attempt-count", b"1")
         if not self.suppress_envoy_headers and route.timeout_us:
             request.items.append((b"x-envoy-expected-rq-timeout-ms", route.timeout_ms))
         if route.request_mutation is not None:
@@ -196,48 +208,76 @@ class Router:
         """One try. True: the response went downstream; False: try again. Raises what the client shall see."""
         info: StreamInfo = stream.info
         up: ClientStream = None
-        host: Host
-        deadline: cython.longlong = info.start_us + route.timeout_us if route.timeout_us else 0
+        head: ResponseHead
+        deadline: cython.longlong = upload.complete_us + route.timeout_us if upload.complete_us and route.timeout_us else 0
         error: object = None
-        if info.attempts == 0:
-            info.attempts = 1
+        again: cython.bint = False
         try:
             up = cluster.open_stream(info, info.attempts > 1, deadline)
-            host = up.client.host
-            if route.auto_host_rewrite and host.hostname:
-                stream.request.authority = host.hostname.encode()
-            head: ResponseHead = self._exchange(stream, route, up, upload)
-            if retry is not None and self._retry_status(stream, retry, head.status, upload):
-                cluster.stats.rq_retry.add(1)
-                self._account(stream, cluster, up, head)
-                return False
-            self._respond(stream, route, up, head)
+            if route.auto_host_rewrite:
+                self._host_rewrite(stream, up)
+            head = self._exchange(stream, route, up, upload)
             self._account(stream, cluster, up, head)
-            return True
+            if retry is not None and upload.replayable and retry.on_response(head):
+                up.reset()
+                again = True
+            else:
+                self._respond(stream, route, up, head)
         except (OSError, StreamError) as exc:
             error = exc
         except Timeout:
-            error = self._timeout(stream, route, up)
+            error = self._timeout(stream, route, up, upload)
         except PeerGone:
             error = DownstreamReset()
         finally:
             if up is not None:
                 if upload.greenlet is not None and upload.stop():
                     up.reusable = False
-                stream.down.conn.partner = None
-                info.upstream_wire_sent = up.conn.bytes_out - up.wire_out
-                info.upstream_wire_received = up.conn.bytes_in - up.wire_in
-                info.upstream_head_sent = up.head_sent
                 if error is not None:
                     up.reusable = False
-                up.settle()
-                cluster.release(up)
-        if self._may_try_again(stream, retry, upload, up, error):
-            cluster.stats.rq_retry.add(1)
-            return False
+                self._release(stream, cluster, up)
+        if error is None:
+            return not again
+        return self._failed(stream, cluster, retry, upload, up, error)
+
+    def _release(self, stream, cluster, up):
+        info: StreamInfo = stream.info
+        stream.down.conn.partner = None
+        info.upstream_wire_sent = up.conn.bytes_out - up.wire_out
+        info.upstream_wire_received = up.conn.bytes_in - up.wire_in
+        info.upstream_head_sent = up.head_sent
+        up.settle()
+        cluster.release(up)
+
+    def _failed(self, stream, cluster, retry, upload, up, error):
+        """After an attempt without a complete response: False = try again; else raises what the client shall see."""
+        info: StreamInfo = stream.info
         if not isinstance(error, StreamError):
-            raise UpstreamReset() from error
+            cause = error
+            error = UpstreamReset()
+            error.__cause__ = cause
+        if not stream.down.started and upload.replayable and error.source != "downstream":
+            if self._is_race(stream, up, error):
+                cluster.stats.rq_retry.add(1)
+                return False
+            if retry is not None and retry.on_failure(error.retry_on):
+                return False
+        if error.source == "upstream" and up is not None:
+            self._count_failure(stream, cluster, up, error)
+        if retry is not None and info.attempts > 1:
+            info.add_flag("URX")
         raise error
+
+    def _is_race(self, stream, up, error):
+        """The keep-alive race: a reused connection that ended before the first byte of an answer. The request is sent
+        again, once, on a fresh connection, if that is harmless (RFC 9110 9.2.2), with or without a retry policy."""
+        return (up is not None and not up.got_bytes and up.client.requests > 1 and stream.info.attempts == 1
+                and error.flag == "UC" and stream.request.method in IDEMPOTENT)
+
+    def _host_rewrite(self, stream, up):
+        host: Host = up.client.host
+        if host.hostname:
+            stream.request.authority = host.hostname.encode()
 
     def _exchange(self, stream, route, up, upload):
         """Sends the request and waits for the final response head."""
@@ -246,47 +286,51 @@ class Router:
         down: ServerStream = stream.down
         head: ResponseHead
         now: cython.longlong = now_us()
+        until: cython.longlong
         manager: HttpStreamHandler = stream.manager
-        timeout: cython.longlong = route.timeout_us
         idle: cython.longlong = route.idle_timeout_us if route.has_idle_timeout else manager.stream_idle_us
         info.upstream_start_us = now
         conn.write_deadline = now + idle if idle else 0
         up.send_headers(stream.request, upload.first, upload.first_is_all)
         down.conn.partner = conn
-        if upload.first_is_all:
+        until = now + idle if idle else 0
+        if upload.complete_us:
             info.upstream_sent_us = now
-            if timeout and (not idle or timeout < idle):
-                conn.set_read_deadline(now + timeout)
-            else:
-                conn.set_read_deadline(now + idle if idle else 0)
-        else:
-            upload.timeout_us = timeout
-            conn.set_read_deadline(now + idle if idle else 0)
+            if route.timeout_us and (until == 0 or upload.complete_us + route.timeout_us < until):
+                until = upload.complete_us + route.timeout_us
+            if route.retry_policy is not None and route.retry_policy.per_try_timeout_us:
+                until = min(until, now + route.retry_policy.per_try_timeout_us)
+        conn.set_read_deadline(until)
+        if not upload.first_is_all:
             upload.start(up)
         head = up.receive_headers()
         while head.status < 200 and head.status != 101:
-            if manager.proxy_100_continue or head.status != 100:
+            if manager.proxy_100_continue:
                 down.send_interim(head)
             head = up.receive_headers()
         info.upstream_first_byte_us = now_us()
         if not up.body.done:
             up.body.idle_us = idle
-            if timeout and upload.done:
-                up.body.deadline_us = info.upstream_sent_us + timeout
+            if route.timeout_us and upload.complete_us:
+                up.body.deadline_us = upload.complete_us + route.timeout_us
         return head
 
-    def _timeout(self, stream, route, up):
+    def _timeout(self, stream, route, up, upload):
         """Which limit was it that a wait for the upstream ran into?"""
         info: StreamInfo = stream.info
         cluster: Cluster = info.cluster
         manager: HttpStreamHandler = stream.manager
         host: Host
-        if route.timeout_us and info.upstream_sent_us and now_us() - info.upstream_sent_us >= route.timeout_us:
+        now: cython.longlong = now_us()
+        if route.timeout_us and upload.complete_us and now - upload.complete_us >= route.timeout_us:
             cluster.stats.rq_timeout.add(1)
             if up is not None:
                 host = up.client.host
                 host.rq_timeout.add(1)
             return UpstreamTimeout()
+        if route.retry_policy is not None and route.retry_policy.per_try_timeout_us and not stream.down.started:
+            cluster.stats.rq_per_try_timeout.add(1)
+            return UpstreamPerTryTimeout()
         manager.stats.rq_idle_timeout.add(1)
         return StreamIdleTimeout()
 
@@ -387,33 +431,15 @@ class Router:
         except Timeout as exc:
             raise StreamIdleTimeout() from exc
 
-    # ---- retries and accounts ----
-
-    def _may_try_again(self, stream, retry, upload, up, error):
-        """After a failure without a response. Without a policy only the keep-alive race is tried again, once, and only
-        if the upstream cannot have acted on the request: it was sent on a reused connection that ended before the
-        first byte, and sending again is harmless (RFC 9110 9.2.2)."""
-        info: StreamInfo = stream.info
-        if stream.down.started or not upload.replayable:
-            return False
-        if isinstance(error, StreamError) and error.source == "downstream":
-            return False
-        if up is not None and not up.got_bytes and up.client.requests > 1 and info.attempts == 1 \
-                and not isinstance(error, UpstreamTimeout) and stream.request.method in IDEMPOTENT:
-            return True
-        if retry is None:
-            return False
-        kinds = error.retry_on if isinstance(error, StreamError) else UpstreamReset.retry_on
-        return retry.on_failure(kinds, info.attempts) and self._back_off(stream, retry)
-
-    def _retry_status(self, stream, retry, status, upload):
-        return upload.replayable and retry.on_status(status, stream.info.attempts) and self._back_off(stream, retry)
-
-    def _back_off(self, stream, retry):
-        cluster: Cluster = stream.info.cluster
-        cluster.stats.rq_retry_backoff_exponential.add(1)
-        sleep(retry.back_off_s(stream.info.attempts))
-        return True
+    def _count_failure(self, stream, cluster, up, error):
+        """An upstream that failed counts as a response with the local reply's status, and against its host."""
+        host: Host = up.client.host
+        cluster.stats.on_response(error.status)
+        host.rq_error.add(1)
+        if error.flag == "UC" or error.flag == "UPE":
+            cluster.stats.rq_rx_reset.add(1)
+            if error.flag == "UPE":
+                cluster.stats.cx_protocol_error.add(1)
 
     def _account(self, stream, cluster, up, head):
         """Upstream stats of a complete response."""
@@ -433,7 +459,7 @@ class Router:
 
 
 if not cython.compiled:
-    Router.suppress_envoy_headers, Router.name = False, None
+    Router.suppress_envoy_headers, Router.disabled, Router.name = False, False, None
     for _name in ("greenlet", "up"):
         setattr(Upload, _name, None)
-    Upload.timeout_us = 0
+    Upload.timeout_us = Upload.complete_us = 0
