@@ -248,5 +248,8 @@ def _priority_loads(hosts, health, degraded, total_panic):
             left -= loads[i]
     if left:                             # rounding: to the first level that takes load
         loads = healthy_loads if any(healthy_loads) else degraded_loads
-        loads[next(i for i, value in enumerate(loads) if value)] += left
+        for i, value in enumerate(loads):
+            if value:
+                loads[i] += left
+                break
     return list(zip(healthy_loads, degraded_loads, strict=True))
