@@ -41,7 +41,8 @@ def _from_policies(proto, context, panic):
         if full_name == f"{POLICIES}.random.v3.Random":
             return partial(Random, panic)
         if full_name == f"{POLICIES}.least_request.v3.LeastRequest":
-            return _least_request(message, panic, message.selection_method == FULL_SCAN or message.enable_full_scan.value)
+            full_scan = message.selection_method == FULL_SCAN or message.enable_full_scan.value
+            return _least_request(message, panic, full_scan)
     raise ConfigError(f"cluster: didn't find a registered load balancer factory for cluster: '{proto.name}' with names "
                       f"from [{', '.join(names)}]", ("load_balancing_policy",))
 

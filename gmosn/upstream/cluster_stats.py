@@ -6,13 +6,14 @@ if not cython.compiled:
     from gmosn.observe.stats import Counter
 
 COUNTERS = (
-    "rq_total rq_completed rq_retry rq_retry_success rq_retry_backoff_exponential rq_retry_backoff_ratelimited rq_timeout "
-    "rq_per_try_timeout rq_per_try_idle_timeout rq_pending_total rq_pending_overflow rq_pending_failure_eject rq_cancelled "
-    "rq_rx_reset rq_tx_reset rq_maintenance_mode rq_max_duration_reached rq_retry_overflow rq_retry_limit_exceeded "
-    "rq_active_overflow cx_total cx_http1_total cx_connect_fail cx_connect_timeout cx_destroy cx_destroy_local "
-    "cx_destroy_remote cx_destroy_with_active_rq cx_destroy_local_with_active_rq cx_destroy_remote_with_active_rq "
-    "cx_idle_timeout cx_max_requests cx_none_healthy cx_overflow cx_protocol_error cx_rx_bytes_total cx_tx_bytes_total "
-    "cx_max_duration_reached cx_connect_attempts_exceeded").split()
+    "rq_total rq_completed rq_retry rq_retry_success rq_retry_backoff_exponential rq_retry_backoff_ratelimited "
+    "rq_timeout rq_per_try_timeout rq_per_try_idle_timeout rq_pending_total rq_pending_overflow "
+    "rq_pending_failure_eject rq_cancelled rq_rx_reset rq_tx_reset rq_maintenance_mode rq_max_duration_reached "
+    "rq_retry_overflow rq_retry_limit_exceeded rq_active_overflow cx_total cx_http1_total cx_connect_fail "
+    "cx_connect_timeout cx_destroy cx_destroy_local cx_destroy_remote cx_destroy_with_active_rq "
+    "cx_destroy_local_with_active_rq cx_destroy_remote_with_active_rq cx_idle_timeout cx_max_requests "
+    "cx_none_healthy cx_overflow cx_protocol_error cx_rx_bytes_total cx_tx_bytes_total cx_max_duration_reached "
+    "cx_connect_attempts_exceeded").split()
 GAUGES = "rq_active rq_pending_active cx_active".split()
 
 
@@ -102,18 +103,19 @@ ALWAYS_ZERO_COUNTERS = (
     "assignment_stale assignment_timeout_received assignment_use_cached default.total_match_count "
     "http1.dropped_headers_with_underscores http1.metadata_not_supported_error "
     "http1.requests_rejected_with_underscores_in_headers http1.response_flood lb_local_cluster_not_ok "
-    "lb_recalculate_zone_structures lb_subsets_created lb_subsets_fallback lb_subsets_fallback_panic lb_subsets_removed "
-    "lb_subsets_selected lb_zone_cluster_too_small lb_zone_no_capacity_left lb_zone_routing_all_directly "
-    "lb_zone_routing_cross_zone lb_zone_routing_sampled membership_change original_dst_host_invalid update_attempt "
-    "update_empty update_failure update_no_rebuild update_success upstream_cx_close_notify "
-    "upstream_cx_connect_with_0_rtt upstream_cx_http2_total upstream_cx_http3_total upstream_cx_pool_overflow "
-    "upstream_cx_preconnect_skipped upstream_flow_control_backed_up_total upstream_flow_control_drained_total "
-    "upstream_flow_control_paused_reading_total upstream_flow_control_resumed_reading_total upstream_http3_broken "
-    "upstream_internal_redirect_failed_total upstream_internal_redirect_succeeded_total upstream_rq_0rtt "
-    "upstream_rq_rx_reset_no_error").split()
+    "lb_recalculate_zone_structures lb_subsets_created lb_subsets_fallback lb_subsets_fallback_panic "
+    "lb_subsets_removed lb_subsets_selected lb_zone_cluster_too_small lb_zone_no_capacity_left "
+    "lb_zone_routing_all_directly lb_zone_routing_cross_zone lb_zone_routing_sampled membership_change "
+    "original_dst_host_invalid update_attempt update_empty update_failure update_no_rebuild update_success "
+    "upstream_cx_close_notify upstream_cx_connect_with_0_rtt upstream_cx_http2_total upstream_cx_http3_total "
+    "upstream_cx_pool_overflow upstream_cx_preconnect_skipped upstream_flow_control_backed_up_total "
+    "upstream_flow_control_drained_total upstream_flow_control_paused_reading_total "
+    "upstream_flow_control_resumed_reading_total upstream_http3_broken upstream_internal_redirect_failed_total "
+    "upstream_internal_redirect_succeeded_total upstream_rq_0rtt upstream_rq_rx_reset_no_error").split()
 ALWAYS_ZERO_GAUGES = (
     "lb_subsets_active max_host_weight membership_degraded membership_excluded membership_healthy membership_total "
-    "upstream_cx_rx_bytes_buffered upstream_cx_tx_bytes_buffered upstream_queue_overloaded version warming_state").split()
+    "upstream_cx_rx_bytes_buffered upstream_cx_tx_bytes_buffered upstream_queue_overloaded version "
+    "warming_state").split()
 
 
 def register_names(stats):

@@ -22,7 +22,7 @@ def build_host_set(assignment, before, cluster_name, stats, hostname_ok):
             try:
                 address = _address(endpoint, hostname_ok)
             except ConfigError as exc:
-                raise exc.under("endpoints", index, "lb_endpoints", number)
+                raise exc.under("endpoints", index, "lb_endpoints", number) from None
             if address is None:
                 continue
             olds = known.get(address)
@@ -46,7 +46,7 @@ def _address(endpoint, hostname_ok):
         return Address.from_proto(proto)
     except ConfigError as exc:
         if not exc.message.startswith("malformed IP address"):
-            raise exc.under("endpoint", "address")
+            raise exc.under("endpoint", "address") from None
         if hostname_ok:
             return None
         raise ConfigError(f"malformed IP address: {proto.socket_address.address}. Consider setting resolver_name or "
@@ -69,7 +69,7 @@ def _describe(host, endpoint, group):
 
 def _is_canary(metadata):
     """Envoy: the boolean "canary" of the metadata namespace envoy.lb."""
-    if not metadata.filter_metadata:
+    if "envoy.lb" not in metadata.filter_metadata:
         return False
-    value = metadata.filter_metadata["envoy.lb"].fields.get("canary") if "envoy.lb" in metadata.filter_metadata else None
+    value = metadata.filter_metadata["envoy.lb"].fields.get("canary")
     return value is not None and value.bool_value

@@ -1,5 +1,5 @@
 # hot: http1_get
-"""Endpoints at run time: Host, and HostSet, the immutable snapshot of a cluster's hosts that a balancer chooses from."""
+"""Endpoints at run time: Host, and HostSet, the snapshot of a cluster's hosts that a balancer chooses from."""
 import cython
 
 

@@ -52,7 +52,7 @@ class LimitTable:
         """A new table's file descriptor (a memfd, inheritable by passing it on); the caller closes it."""
         fd = os.memfd_create("gmosn-limits")
         os.ftruncate(fd, 8 * (HEADER_WORDS + rows * KEY_WORDS + columns * rows * ROW_WORDS))
-        with mmap.mmap(fd, mmap.PAGESIZE) as memory:
+        with mmap.mmap(fd, 8 * HEADER_WORDS) as memory:
             for place, value in enumerate((MAGIC, columns, rows)):
                 memory[8 * place:8 * place + 8] = value.to_bytes(8, "little")
         return fd
@@ -119,8 +119,8 @@ class LimitTable:
         """The sum of one count over all workers."""
         at: cython.Py_ssize_t = self.counts + row * ROW_WORDS + kind
         found: cython.longlong = 0
-        i: cython.int
-        for i in range(self.columns):
+        _i: cython.int
+        for _i in range(self.columns):
             found += self.words[at]
             at += self.stride
         return found
@@ -162,13 +162,13 @@ class Limits:
         """How many there are now, over all workers."""
         at: cython.Py_ssize_t = self.first + kind
         found: cython.longlong = 0
-        i: cython.int
+        _i: cython.int
         if cython.compiled:
-            for i in range(self.columns):
+            for _i in range(self.columns):
                 found += self.p[at]
                 at += self.stride
         else:
-            for i in range(self.columns):
+            for _i in range(self.columns):
                 found += self.words[at]
                 at += self.stride
         return found
@@ -196,5 +196,6 @@ class Limits:
 
     def __repr__(self):
         return (f"<Limits {self.priority}: {self.total(CONNECTIONS)}/{self.max_connections} connections, "
-                f"{self.total(PENDING)}/{self.max_pending} pending, {self.total(REQUESTS)}/{self.max_requests} requests, "
+                f"{self.total(PENDING)}/{self.max_pending} pending, "
+                f"{self.total(REQUESTS)}/{self.max_requests} requests, "
                 f"{self.total(RETRIES)}/{self.max_retries} retries>")

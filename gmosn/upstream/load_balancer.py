@@ -164,7 +164,7 @@ class LeastRequest(LoadBalancer):
     def pick(self, picker):
         hosts: list = picker.hosts
         n: cython.Py_ssize_t = len(hosts)
-        i: cython.int
+        _i: cython.int
         best: Host
         other: Host
         if picker.weighted:
@@ -174,7 +174,7 @@ class LeastRequest(LoadBalancer):
         if self.full_scan:
             return self._scan(hosts)
         best = hosts[self.random() % n]
-        for i in range(self.choice_count - 1):
+        for _i in range(self.choice_count - 1):
             other = hosts[self.random() % n]
             if other.active < best.active:
                 best = other

@@ -174,7 +174,7 @@ def _transport_socket(proto, context):
     try:
         return context.extensions.build("envoy.transport_sockets.upstream", config.name, config.typed_config, context)
     except (ConfigError, ConfigErrors) as exc:
-        raise exc.under("transport_socket")
+        raise exc.under("transport_socket") from None
 
 
 def _http1_options(message, where):

@@ -2,9 +2,9 @@
 """Connections to hosts that are used again, and the queue of those who wait for one.
 
 Everything decides first, without I/O and without a greenlet switch, and acts then. A slot is the right to have one
-connection; it is counted in the cluster's limits from before the connect until after the close. Invariants, tested in
-tests/properties/test_pool.py: a connection is idle, or in one hand; a pool in which somebody waits has a slot; slots never
-exceed the limit, but a pool without any always gets one (as in Envoy: else nobody would ever serve its queue).
+connection; it is counted in the cluster's limits from before the connect until after the close. Invariants, tested
+in tests/properties/test_pool.py: a connection is idle or in one hand; a pool in which somebody waits has a slot; slots
+never exceed the limit, but a pool without any always gets one (as in Envoy: else nobody would serve its queue).
 """
 import cython
 
@@ -12,6 +12,8 @@ from gmosn.errors import Timeout, UpstreamConnectFailure, UpstreamConnectTimeout
 
 if not cython.compiled:
     from gmosn.clock import now_us
+    from gmosn.io.connection import Connection
+    from gmosn.stream.api import ClientConnection
     from gmosn.upstream.connector import Pause
     from gmosn.upstream.limits import CONNECTIONS, PENDING
 
@@ -34,7 +36,7 @@ class PooledConnection:
     wire bytes that the stats know already.
     """
 
-    def __init__(self, pool: "HostPool", client: "ClientConnection", conn: "Connection", max_duration_us: cython.longlong):
+    def __init__(self, pool, client: ClientConnection, conn: Connection, max_duration_us: cython.longlong):
         self.pool = pool
         self.client = client
         self.conn = conn
@@ -109,8 +111,8 @@ class HostPool:
         return None
 
     def __repr__(self):
-        return (f"<HostPool {self.host.name.decode('latin-1')}: {self.total} connections, {self.connecting} connecting, "
-                f"{len(self.idle)} idle, {len(self.waiters)} waiting>")
+        return (f"<HostPool {self.host.name.decode('latin-1')}: {self.total} connections, "
+                f"{self.connecting} connecting, {len(self.idle)} idle, {len(self.waiters)} waiting>")
 
 
 class PoolGroup:
