@@ -16,6 +16,7 @@ LEVELS = [
     (3, "gmosn.tls"),
     (4, "gmosn.stream"),
     (5, "gmosn.filter.api", "gmosn.upstream"),
+    (6, "gmosn.filter.access_log"),                     # the HCM and tcp_proxy own their access logs
     (6, "gmosn.proxy", "gmosn.filter"),
     (7, "gmosn.xds", "gmosn.config"),
     (8, "gmosn.server"),
