@@ -1,10 +1,10 @@
 """Builds gmosn/config/descriptors.bin: xds-protos' descriptors and our overlay in one compressed, indexed blob.
 
-xds-protos is needed while building only: at run time it would overwrite files of other packages (`opentelemetry`, `google`,
-`test`). Its descriptors are read out of its generated modules as text; nothing of it is imported. Where it comes from:
-`GMOSN_XDS_PROTOS` (a wheel or a directory), else the installed build requirement, else a wheel that pip downloads to build/.
+xds-protos is needed while building only: at run time it would overwrite files of other packages (`opentelemetry`,
+`google`, `test`). Its descriptors are read out of its generated modules as text; nothing of it is imported. It comes
+from `GMOSN_XDS_PROTOS` (a wheel or a directory), else the installed build requirement, else from pip (a wheel).
 
-Layout, read by gmosn/config/descriptors.py: b"GMDESC1\\n", 4 bytes big-endian length of the index, the index (zlib of JSON:
+Layout, read by gmosn/config/descriptors.py: b"GMDESC1\\n", 4 bytes big-endian length of the index, the index (zlib of:
 {"files": [[path, offset, length, [symbols that it defines]]], "messages": [full names]}), then zlib of all
 FileDescriptorProtos end to end.
 """
@@ -82,8 +82,8 @@ def download():
     """The wheel, fetched by pip into build/."""
     folder = HERE / "build" / "xds-protos"
     if not any(folder.glob("*.whl")):
-        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "-d", str(folder),
-                        XDS_PROTOS], check=True)
+        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:",
+                        "-d", str(folder), XDS_PROTOS], check=True)
     return str(next(folder.glob("*.whl")))
 
 
@@ -128,7 +128,7 @@ def pack(files):
         data = file.SerializeToString(deterministic=True)
         scope = f"{file.package}." if file.package else ""
         messages.extend(name for name, is_enum in symbols_of(file) if not is_enum)
-        top = [scope + one.name for kind in (file.message_type, file.enum_type, file.extension, file.service) for one in kind]
+        top = [scope + one.name for one in (*file.message_type, *file.enum_type, *file.extension, *file.service)]
         index.append([path, offset, len(data), top])
         body.append(data)
         offset += len(data)

@@ -1,9 +1,9 @@
 """Reads gmosn/config/overlay/**.proto and merges it into the descriptors that xds-protos brings.
 
-An overlay file has the path and the package of the file it extends. A message or enum that exists there already gets the
-listed fields or values added, anything else is new. So the overlay holds only what is newer than xds-protos, and
-gmosn's own messages, in ordinary proto3 syntax. The subset read here: package, import, message, enum, oneof, map, repeated,
-optional, and the field options `deprecated` and `(validate.rules).<kind> = {...}`; anything else is a BuildError.
+An overlay file has the path and the package of the file it extends. A message or enum that exists there already gets
+the listed fields or values added, anything else is new. So the overlay holds only what is newer than xds-protos, and
+gmosn's own messages, in ordinary proto3 syntax. The subset read here: package, import, message, enum, oneof, map,
+repeated, optional, and the options `deprecated` and `(validate.rules).<kind> = {...}`; anything else is a BuildError.
 """
 import re
 
@@ -12,7 +12,8 @@ from google.protobuf import descriptor_pb2, text_format
 SCALARS = {name: getattr(descriptor_pb2.FieldDescriptorProto, f"TYPE_{name.upper()}") for name in (
     "double", "float", "int32", "int64", "uint32", "uint64", "fixed32", "fixed64", "sfixed32", "sfixed64", "sint32",
     "sint64", "bool", "string", "bytes")}
-TOKEN = re.compile(r"""\s*(?://[^\n]*|/\*.*?\*/|("(?:[^"\\]|\\.)*")|([A-Za-z_.][\w.]*|-?\d+)|([{}=;<>,()\[\]:]))""", re.DOTALL)
+TOKEN = re.compile(r"""\s*(?://[^\n]*|/\*.*?\*/|("(?:[^"\\]|\\.)*")|([A-Za-z_.][\w.]*|-?\d+)|([{}=;<>,()\[\]:]))""",
+                   re.DOTALL)
 VALIDATE_RULES = 1071                                # field number of the extension (validate.rules) of FieldOptions
 
 

@@ -1,8 +1,8 @@
 """Envoy's (and gmosn's own) message classes, in a private DescriptorPool over one compressed blob.
 
-The pool is private so that no other package's protos can clash with ours and none of ours with theirs. It reads a file's
-descriptors when they are first needed: Bootstrap and all it imports take about 10 ms. build_support/descriptors.py makes
-the blob and describes its layout. google/protobuf/*.proto come from the installed protobuf package.
+The pool is private so that no other package's protos can clash with ours and none of ours with theirs. It reads a
+file's descriptors when they are first needed: Bootstrap and all it imports take 20 ms. build_support/descriptors.py
+makes the blob and describes its layout. google/protobuf/*.proto come from the installed protobuf package.
 """
 import importlib
 import json

@@ -6,12 +6,10 @@ from build_support.descriptors import rules_class
 from build_support.proto_overlay import BuildError, Overlay, varint
 from gmosn.config import descriptors
 
-BASE = {"base.proto": descriptor_pb2.FileDescriptorProto(name="base.proto", package="base", syntax="proto3")}
-
-
 def merged(text, path="base.proto"):
-    files = {name: descriptor_pb2.FileDescriptorProto.FromString(file.SerializeToString()) for name, file in BASE.items()}
-    message = files["base.proto"].message_type.add(name="Old")
+    base = descriptor_pb2.FileDescriptorProto(name="base.proto", package="base", syntax="proto3")
+    files = {"base.proto": base}
+    message = base.message_type.add(name="Old")
     message.field.add(name="kept", number=1, type=9, label=1)
     overlay = Overlay(files, rules_class(descriptors.database().FindFileByName("validate/validate.proto")))
     overlay.apply(path, text)
@@ -32,7 +30,8 @@ def test_fields_are_added_to_a_message_that_exists():
 
 
 def test_rules_and_deprecation_become_options():
-    files = merged("message Old { string s = 2 [deprecated = true, (validate.rules).string = {min_len: 3, in: [\"abc\"]}]; }")
+    files = merged('message Old { string s = 2 [deprecated = true, '
+                   '(validate.rules).string = {min_len: 3, in: ["abc"]}]; }')
     options = files["base.proto"].message_type[0].field[1].options
     assert options.deprecated
     known = descriptors.message_class("google.protobuf.FieldOptions").FromString(options.SerializeToString())
@@ -45,8 +44,9 @@ def test_a_type_of_another_file_adds_the_import():
     assert list(files["other.proto"].dependency) == ["base.proto"]
 
 
-@pytest.mark.parametrize("text", ["message Old { string s = 1; }", "message Old { Nope n = 5; }", "service X {}",
-                                  "message Old { string s 5; }", "message Old { string s = 5 [json_name = \"x\"]; }", "$"])
+@pytest.mark.parametrize("text", [
+    "message Old { string s = 1; }", "message Old { Nope n = 5; }", "service X {}", "message Old { string s 5; }",
+    "message Old { string s = 5 [json_name = \"x\"]; }", "$"])
 def test_what_does_not_fit_is_an_error(text):
     with pytest.raises(BuildError):
         merged(text)

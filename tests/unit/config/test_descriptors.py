@@ -34,7 +34,7 @@ def test_own_messages_are_there():
 
 def test_unknown_and_v2_types_are_not():
     assert descriptors.find_class("nope.Nope") is None
-    assert descriptors.find_class("envoy.config.filter.network.http_connection_manager.v2.HttpConnectionManager") is None
+    assert descriptors.find_class("envoy.config.filter.network.tcp_proxy.v2.TcpProxy") is None
     with pytest.raises(KeyError):
         descriptors.message_class("envoy.config.bootstrap.v3.Bootstrapp")
 
