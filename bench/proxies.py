@@ -1,30 +1,18 @@
 """The proxies under test, each on one core with one worker, behind one interface; and the upstream servers."""
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from bench.machine import cores, on_core
+from tests.helpers.nginx import Nginx, free_port
 from tests.helpers.proxy import RunningProxy, envoy_binary, with_admin
-from tests.helpers.timing import eventually
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE / "out"
 BODY = "x" * 63 + "\n"                                  # 64 bytes
 MIB = 1 << 20
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-def listening(port):
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 def gmosn_command(*arguments):
@@ -49,34 +37,6 @@ class EnvoyLike:
         self._running.kill()
 
 
-class Nginx:
-    """nginx with the given `http` block: as a proxy (one worker on the proxy's core) or as the upstream."""
-
-    def __init__(self, http, port, core, workers=1):
-        self.folder = Path(tempfile.mkdtemp(prefix="bench-nginx-"))
-        (self.folder / "nginx.conf").write_text(f"""
-            daemon off; worker_processes {workers}; user root; pid {self.folder}/pid; error_log {self.folder}/error error;
-            worker_rlimit_nofile 65536;
-            events {{ worker_connections 16384; }}
-            http {{
-                keepalive_requests 1000000000; keepalive_timeout 3600; tcp_nodelay on; sendfile on;
-                client_body_buffer_size 64k; client_body_temp_path {self.folder}/body; proxy_temp_path {self.folder}/proxy;
-                {http}
-            }}""")
-        command = ["nginx", "-p", str(self.folder), "-c", str(self.folder / "nginx.conf")]
-        self._process = subprocess.Popen(on_core(core, command), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.pid, self._port = self._process.pid, port
-        eventually(lambda: listening(port))
-
-    def port(self, name="listener_0"):
-        return self._port
-
-    def stop(self):
-        self._process.terminate()
-        self._process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
 class Upstreams:
     """nginx answering 64 bytes everywhere, 1 MiB at /mib; a TCP echo and a TCP source. All on the load's core."""
 
@@ -86,7 +46,7 @@ class Upstreams:
         (self.folder / "mib").write_bytes(bytes(MIB))
         self._nginx = Nginx(f"""access_log off; server {{ listen 127.0.0.1:{self.http}; root {self.folder};
             location / {{ return 200 "{BODY}"; }}
-            location = /mib {{ default_type application/octet-stream; }} }}""", self.http, cores()[1])
+            location = /mib {{ default_type application/octet-stream; }} }}""", self.http, on_core(cores()[1], []))
         self._tcp = subprocess.Popen(on_core(cores()[1], [load_tool(), "serve", self.echo, self.source]),
                                      stdout=subprocess.PIPE)
         self._tcp.stdout.readline()

@@ -7,7 +7,8 @@ import time
 
 from bench.big_config import write
 from bench.machine import cores, on_core
-from bench.proxies import OUT, envoy_binary, envoy_command, free_port, gmosn_command
+from bench.proxies import OUT, envoy_binary, envoy_command, gmosn_command
+from tests.helpers.nginx import free_port
 from tests.helpers.source_tree import ROOT
 
 

@@ -13,13 +13,12 @@ from bench.machine import cores, memory_kib, on_core, spent_s, tree, tree_cpu_s,
 from bench.proxies import (
     OUT,
     EnvoyLike,
-    Nginx,
     envoy_binary,
     envoy_command,
-    free_port,
     gmosn_command,
     load_tool,
 )
+from tests.helpers.nginx import Nginx, free_port
 
 CONNECTIONS = 32
 IDLE_CONNECTIONS = 2000
@@ -91,7 +90,7 @@ def started(config, nginx=None, wanted=("gmosn", "envoy", "nginx")):
         proxies["envoy"] = EnvoyLike(envoy_command(*ONE), config)
     if "nginx" in wanted and nginx is not None:
         port = free_port()
-        proxies["nginx"] = Nginx(nginx(port), port, cores()[0])
+        proxies["nginx"] = Nginx(nginx(port), port, on_core(cores()[0], []))
     return proxies
 
 
