@@ -1,0 +1,35 @@
+"""How the supervisor's children begin: the monkey patch before anything else is imported, then the role."""
+import gc
+import os
+import sys
+
+
+def run_role(options, extensions):
+    """Runs "control" or "worker" and does not return. `extensions`: gives the table of extensions."""
+    from gevent import monkey
+    monkey.patch_all()                               # before anybody imports socket: user's filters block their greenlet only
+    from gmosn.server.signals import leave_signals_to_supervisor
+    leave_signals_to_supervisor()
+    from gmosn.server.channel import Channel
+    channel = Channel.from_fd(options.channel_fd)
+    code = 1
+    try:
+        if options.role == "worker":
+            from gmosn.server.worker import Worker
+            code = Worker(options, channel, extensions).run()
+        else:
+            from gmosn.server.control import Control
+            code = Control(options, channel, extensions).run()
+    except BaseException:
+        import traceback
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)                               # tearing the interpreter down takes 50 ms and nothing needs it
+
+
+def settle_memory():
+    """After the configuration is built: what lives now lives long, so the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
