@@ -69,7 +69,8 @@ def request(path="/", authority="example.com", method="GET", scheme="http", **he
     head = RequestHead()
     head.method, head.authority, head.scheme = method.encode(), authority.encode(), scheme.encode()
     head.path = path.encode("latin-1") if path is not None else None
-    head.set(b"x-forwarded-proto", scheme.encode())
+    if "x_forwarded_proto" not in headers:
+        head.set(b"x-forwarded-proto", scheme.encode())
     for name, value in headers.items():
         for one in value if isinstance(value, list) else [value]:
             head.add(name.replace("_", "-").encode(), one.encode("latin-1"))
