@@ -1,9 +1,9 @@
 """Messages over a Unix socket pair, file descriptors included; and the same in memory, for tests.
 
-One SOCK_SEQPACKET packet is one message, so a peer that dies never leaves half of one, and descriptors stay with the message
-they belong to. A message above PACKET_BYTES (a big endpoint assignment) travels in a memory file whose descriptor comes
-first. The socket is whatever the `socket` module makes: plain and blocking, or gevent's once it was patched; this module
-imports neither gevent nor anything else that is heavy.
+One SOCK_SEQPACKET packet is one message, so a peer that dies never leaves half of one, and descriptors stay with the
+message they belong to. A message above PACKET_BYTES (a big endpoint assignment) travels in a memory file whose
+descriptor comes first. The socket is whatever the `socket` module makes: plain and blocking, or gevent's once it was
+patched; this module imports neither gevent nor anything else that is heavy.
 """
 import array
 import os
@@ -68,7 +68,8 @@ class Channel:
 
 
 class PolledChannel(Channel):
-    """The supervisor's kind: never blocks. What cannot leave at once waits in `outbox`; the owner polls for writing then."""
+    """The supervisor's kind: never blocks. What cannot leave at once waits in `outbox`; the owner polls for writing
+    then."""
 
     def __init__(self, sock):
         super().__init__(sock)
@@ -76,8 +77,8 @@ class PolledChannel(Channel):
         self.outbox = []
 
     def send(self, message):
-        """Sends or queues it; a peer that is gone is noticed when receiving, not here. `message.fds` are duplicated when
-        they have to wait."""
+        """Sends or queues it; a peer that is gone is noticed when receiving, not here. `message.fds` are duplicated
+        when they have to wait."""
         if self.outbox:
             message.fds = [os.dup(fd) for fd in message.fds]
             self.outbox.append(message)

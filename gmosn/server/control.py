@@ -1,4 +1,5 @@
-"""The process that knows the configuration: loads and validates it, sends generations to the workers, runs DNS and admin.
+"""The process that knows the configuration: loads and validates it, sends generations to the workers, runs DNS and
+admin.
 
 It may die at any moment: the supervisor starts another one with the generation that is being served, which goes on from
 there instead of reading the file again (the file may have changed; what is served must not).
@@ -11,21 +12,22 @@ from gevent.event import AsyncResult, Event
 
 from gmosn.config.bind_plan import bind_plans
 from gmosn.config.descriptors import message_class
-from gmosn.config.loader import LoadedBootstrap, load_bootstrap
-from gmosn.config.positions import Positions
+from gmosn.config.loader import load_bootstrap
 from gmosn.errors import ConfigError, ConfigErrors
+from gmosn.io.address import Address
 from gmosn.observe.log import Logs
 from gmosn.observe.stats import Segment, Stats
 from gmosn.observe.stats_reader import SegmentReader
 from gmosn.server import messages as m
 from gmosn.server.channel import memory_file, read_memory_file
-from gmosn.server.generation import BOOTSTRAP, LISTENER, contents_of, digest_of
+from gmosn.server.generation import BOOTSTRAP, bare_bootstrap, contents_of, digest_of, resources_of
 from gmosn.server.roles import settle_memory
 from gmosn.server.state import ServerState
-from gmosn.server.validate import check_loaded, tell_errors
+from gmosn.server.validate import build_registry, tell_errors
 from gmosn.server.watchdog import Watchdog
 from gmosn.server.worker_links import WorkerLinks
 from gmosn.upstream.limits import LimitTable
+from gmosn.xds.registry import KINDS, LISTENER, Registry
 
 ADMIN_KEY = "admin"
 
@@ -48,8 +50,10 @@ class Control:
         self.state = ServerState(options.drain_time_s, options.drain_strategy == "gradual", self.start.started_us / 1e6,
                                  options.restart_epoch)
         self.workers = WorkerLinks(self._on_worker_up)
-        self.contents = self.digest = self.loaded = self.admin_socket = None
-        self.assignments = {}
+        self.bootstrap = self.registry = self.admin_socket = None
+        self._bare, self._digest = b"", ""
+        self.loaded_us = 0
+        self.assignments = {}                        # {cluster name: serialized ClusterLoadAssignment} from DNS
         self.addresses = {}                          # {bind plan's key: [ip, port] or [path]}
         self.bound = AsyncResult()
         self.got_admin_socket = Event()
@@ -78,24 +82,34 @@ class Control:
 
     def _load(self):
         if self.kept_generation:
-            self.contents = m.decode(read_memory_file(self.kept_generation[0]))
-            self.assignments = dict(self.contents.assignments)
-            message = message_class(BOOTSTRAP).FromString(self.contents.bootstrap)
-            self.loaded = LoadedBootstrap(message, Positions(), [])
+            self._take_over(m.decode(read_memory_file(self.kept_generation[0])))
         else:
-            self.loaded = load_bootstrap(self.options)
-            check_loaded(self.loaded, self.options, self.logs, self.extensions())
-            self.contents = contents_of(self.loaded.message, 1, int(time.time() * 1e6))
-        self.digest = digest_of(self.contents)
+            loaded = load_bootstrap(self.options)
+            self.bootstrap = loaded.message
+            self.registry = build_registry(loaded, self.options, self.logs, self.extensions())
+            self.loaded_us = int(time.time() * 1e6)
+        self._bare = bare_bootstrap(self.bootstrap)
+        self._digest = digest_of(self._contents())
         settle_memory()
+
+    def _take_over(self, contents):
+        """Goes on where the dead predecessor was: all of it has been checked and is being served."""
+        self.assignments = dict(contents.assignments)
+        self.loaded_us = contents.loaded_us
+        self.bootstrap = message_class(BOOTSTRAP).FromString(contents.bootstrap)
+        self.registry = Registry(lambda snapshot, resources: None)
+        self.registry.load(resources_of(contents))
+        self.registry.snapshot.number = contents.number
+
+    def _contents(self):
+        return contents_of(self.registry.snapshot, KINDS, self._bare, self.loaded_us, self.assignments)
 
     def _bind(self):
         """Has the supervisor bind everything; ConfigError with its words when it cannot."""
-        make = message_class(LISTENER)
-        owners, plans = {}, list(admin_plans(self.loaded.message))
-        for name, wire, _ in self.contents.listeners:
-            for plan in bind_plans(make.FromString(wire)):
-                owners[plan["key"]] = name
+        owners, plans = {}, list(admin_plans(self.bootstrap))
+        for resource in self.registry.snapshot.of(LISTENER):
+            for plan in bind_plans(resource.message):
+                owners[plan["key"]] = resource.name
                 plans.append(plan)
         self.bound = AsyncResult()
         self.channel.send(m.Bind(plans))
@@ -109,7 +123,7 @@ class Control:
 
     def _serve_generation(self):
         """Sends the generation and tells the supervisor when all workers serve it."""
-        number = self.contents.number
+        number = self.registry.snapshot.number
         for link in self.workers:
             self._send_generation(link)
         served, error = self.workers.wait_for(number, self.start.concurrency)
@@ -123,16 +137,15 @@ class Control:
         self.log.info("all dependencies initialized. serving")
 
     def _generation_file(self):
-        self.contents.assignments = dict(self.assignments)
-        return memory_file("gmosn-generation", m.encode(self.contents))
+        return memory_file("gmosn-generation", m.encode(self._contents()))
 
     def _send_generation(self, link):
         fd = self._generation_file()
-        self.workers.send_to(link, m.Generation(self.contents.number, self.digest, fds=[fd]))
+        self.workers.send_to(link, m.Generation(self.registry.snapshot.number, self._digest, fds=[fd]))
         os.close(fd)
 
     def _on_worker_up(self, link):
-        if self.digest:
+        if self._digest:
             self._send_generation(link)
         if self.state.health_failed:
             self.workers.send_to(link, m.SetHealth(True))
@@ -175,6 +188,7 @@ class Control:
 
 def admin_plans(bootstrap):
     """The bind plan of the admin's address, if it has one."""
-    from gmosn.config.bind_plan import address_plan
     if bootstrap.HasField("admin") and bootstrap.admin.HasField("address"):
-        yield dict(address_plan(bootstrap.admin.address), key=ADMIN_KEY, owner="control", reuse_port=False)
+        address = Address.from_proto(bootstrap.admin.address)
+        where = {"path": address.path} if address.family == "unix" else {"ip": address.ip, "port": address.port}
+        yield {"key": ADMIN_KEY, "owner": "control", "family": address.family, **where}

@@ -1,9 +1,9 @@
 """What supervisor, control and workers say to each other: small records, and how they become bytes.
 
-A record is a class with annotated fields (int, bool, str, bytes, list, dict of those; None). On the wire it is its class's
-number and its fields in order, each value with a tag and, where its size varies, a length. File descriptors do not belong
-to the bytes: they travel beside them (channel.py) in `fds`, a list that the receiver owns.
-Standard library only: the supervisor imports this.
+A record is a class with annotated fields (int, bool, str, bytes, list, dict of those; None). On the wire it is its
+class's number and its fields in order, each value with a tag and, where its size varies, a length. File descriptors do
+not belong to the bytes: they travel beside them (channel.py) in `fds`, a list that the receiver owns. Standard library
+only: the supervisor imports this.
 """
 import struct
 
@@ -16,7 +16,8 @@ class MessageError(Exception):
 
 
 class Message:
-    """Base of all records. Positional or keyword arguments in the order of the annotations, defaults as in the class."""
+    """Base of all records. Positional or keyword arguments in the order of the annotations, defaults as in the
+    class."""
 
     FIELDS = ()
     TYPES = []                                       # filled while this module is imported, constant afterwards
@@ -65,7 +66,8 @@ class Start(Message):
 
 
 class Sockets(Message):
-    """To a worker: `fds` are the listening sockets for `keys` (same order). Sent before the generation that needs them."""
+    """To a worker: `fds` are the listening sockets for `keys` (same order). Sent before the generation that needs
+    them."""
     keys: list
 
 
@@ -152,7 +154,8 @@ class Ack(Message):
 
 
 class Nack(Message):
-    """The worker cannot build the generation and keeps the one before. `error`: for the log and the management server."""
+    """The worker cannot build the generation and keeps the one before. `error`: for the log and the management
+    server."""
     number: int
     error: str
 
@@ -169,7 +172,8 @@ class SetHealth(Message):
 
 
 class DrainListeners(Message):
-    """POST /drain_listeners: `graceful`: go on accepting during the drain time; `inbound_only`; `skip_exit`: do not close."""
+    """POST /drain_listeners: `graceful`: go on accepting during the drain time; `inbound_only`; `skip_exit`: do not
+    close."""
     graceful: bool = False
     inbound_only: bool = False
     skip_exit: bool = False
@@ -183,13 +187,13 @@ class LogLevels(Message):
 # not sent by itself: what a generation's memory file holds
 
 class Contents(Message):
-    """`bootstrap`: the serialized Bootstrap; `clusters`, `listeners`: [[name, serialized resource, version], ...] in order;
-    `assignments`: {cluster name: serialized ClusterLoadAssignment} known so far; `loaded_us`: wall clock."""
+    """`bootstrap`: the serialized Bootstrap without its static resources; `resources`: [[kind, name, serialized
+    resource, origin, version, updated us], ...] in order; `assignments`: {cluster name: serialized
+    ClusterLoadAssignment} that DNS found so far; `loaded_us`: wall clock of the start."""
     number: int
     loaded_us: int
     bootstrap: bytes
-    clusters: list
-    listeners: list
+    resources: list
     assignments: dict
 
 

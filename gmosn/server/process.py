@@ -34,8 +34,9 @@ class RestartDelay:
 class Slot:
     """A place for a process: "control" or worker `index` (control: -1). It outlives the processes in it.
 
-    `pid` 0 = empty; `ready_at`: when it became ready, 0 = not yet; `restart_at`: when to fill the slot again, 0 = not planned;
-    `kill_at`: when the process gets SIGKILL, 0 = never; `mute`: its end of the channel is closed; `sockets`: {key: listening socket} kept for it; `lives`: processes so far; all times on the supervisor's clock.
+    `pid` 0 = empty; `ready_at`: when it became ready, 0 = not yet; `restart_at`: when to fill the slot again, 0 = not
+    planned; `kill_at`: when the process gets SIGKILL, 0 = never; `mute`: its end of the channel is closed; `sockets`:
+    {key: listening socket} kept for it; `lives`: processes so far; all times on the supervisor's clock.
     """
 
     def __init__(self, role, index, segment_fd):
@@ -102,8 +103,8 @@ class Slot:
 
 
 def spawn_role(role, argv, channel_fd):
-    """Executes `python -m gmosn --role ROLE ARGV` with the channel as descriptor 3; nothing else is inherited but standard
-    input, output and error. Returns the process id. OSError.
+    """Executes `python -m gmosn --role ROLE ARGV` with the channel as descriptor 3; nothing else is inherited but
+    standard input, output and error. Returns the process id. OSError.
 
     The child gets this process's module path (-P and PYTHONPATH), so that it runs the same gmosn from any directory.
     """

@@ -7,7 +7,7 @@ import sys
 def run_role(options, extensions):
     """Runs "control" or "worker" and does not return. `extensions`: gives the table of extensions."""
     from gevent import monkey
-    monkey.patch_all()                               # before anybody imports socket: user's filters block their greenlet only
+    monkey.patch_all()                               # before anybody imports socket: filters block their greenlet only
     from gmosn.server.signals import leave_signals_to_supervisor
     leave_signals_to_supervisor()
     from gmosn.server.channel import Channel

@@ -10,8 +10,8 @@ class ServerState:
     """Plain attributes, read by everyone, written by the process's role only.
 
     `initialized`: the first configuration generation serves; `health_failed`: POST /healthcheck/fail was given;
-    `draining`: the process or all its listeners drain; `started_s`: wall clock of the instance's start (of its supervisor, so it
-    survives the replacement of this process); `restart_epoch`.
+    `draining`: the process or all its listeners drain; `started_s`: wall clock of the instance's start (of its
+    supervisor, so it survives the replacement of this process); `restart_epoch`.
     """
 
     def __init__(self, drain_time_s=600, gradual=True, started_s=None, restart_epoch=0, clock=time.monotonic):
@@ -34,8 +34,8 @@ class ServerState:
         return LIVE if self.initialized else INITIALIZING
 
     def start_drain(self, exiting=False):
-        """From now on responses ask their clients to go away. `exiting`: the process ends after it, so every response does;
-        otherwise (gradual strategy) a share that grows to all within `drain_time_s`."""
+        """From now on responses ask their clients to go away. `exiting`: the process ends after it, so every
+        response does; otherwise (gradual strategy) a share that grows to all within `drain_time_s`."""
         if not self.draining:
             self.draining = True
             self._drain_started = self._clock()

@@ -1,8 +1,8 @@
 """The first process: starts control and the workers, replaces those that die, keeps their listening sockets.
 
 No gevent, no threads, no configuration: one loop over signals and the children's channels, so that there is hardly
-anything in here that could fail. What the instance serves is known to it only as a sealed file (`generation_fd`), which it
-hands to processes that start later; so a worker or control can be replaced while the other is away, too.
+anything in here that could fail. What the instance serves is known to it only as a sealed file (`generation_fd`), which
+it hands to processes that start later; so a worker or control can be replaced while the other is away, too.
 """
 import os
 import select

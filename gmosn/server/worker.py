@@ -12,6 +12,7 @@ import gevent
 from gevent.event import Event
 from gevent.queue import Queue
 
+from gmosn.config.descriptors import message_class
 from gmosn.config.unpack import unpack
 from gmosn.errors import ConfigError, ConfigErrors
 from gmosn.filter.access_log.files import AccessLogFiles
@@ -21,15 +22,15 @@ from gmosn.observe.stats import Segment, Stats
 from gmosn.registry import ExtensionRegistry, FactoryContext
 from gmosn.server import messages as m
 from gmosn.server.channel import Channel, close_fds, read_memory_file
-from gmosn.server.generation import BOOTSTRAP, Runtime, digest_of
+from gmosn.server.generation import BOOTSTRAP, digest_of
 from gmosn.server.roles import settle_memory
+from gmosn.server.runtime import Runtime
 from gmosn.server.state import ServerState
 from gmosn.server.watchdog import Watchdog
 from gmosn.upstream.clusters import Clusters
 from gmosn.upstream.limits import LimitTable
 
 SOCKETS_WITHIN_S = 10.0                  # the supervisor sends sockets before control sends what needs them
-DRAIN_LOOK_S = 0.02                      # how often a drain looks whether connections are left
 
 
 class Worker:
@@ -52,7 +53,7 @@ class Worker:
         self.state = ServerState(options.drain_time_s, options.drain_strategy == "gradual", start.started_us / 1e6,
                                  options.restart_epoch)
         self.context = self._make_context(start, extensions)
-        self.runtime = Runtime(self.context, self._socket)
+        self.runtime = Runtime(self.context, self._socket, options.drain_time_s, self._spawn)
         if len(start.fds) > 2:
             self.generations.put((None, m.Generation(0, "", fds=start.fds[2:3])))
 
@@ -62,8 +63,8 @@ class Worker:
         limits = LimitTable(start.fds[1], start.index)
         access_logs = AccessLogFiles.from_options(self.options, stats)
         context = FactoryContext(
-            extensions=ExtensionRegistry(extensions()), stats=stats, wheel=wheel, options=self.options, server=self.state,
-            access_logs=access_logs, unpack=unpack, log_exception=self._log_exception)
+            extensions=ExtensionRegistry(extensions()), stats=stats, wheel=wheel, options=self.options,
+            server=self.state, access_logs=access_logs, unpack=unpack, log_exception=self._log_exception)
         context.clusters = Clusters(context, limits)
         return context
 
@@ -72,9 +73,10 @@ class Worker:
 
     def run(self):
         watchdog = Watchdog(self.context.stats, f"worker_{self.index}")
-        for name, function in (("supervisor", self._read_supervisor), ("generations", self._apply_all),
-                               ("watchdog", watchdog.run), ("access-log flusher", self.context.access_logs.flush_forever)):
-            self._spawn(name, function)
+        self._spawn("supervisor", self._read_supervisor)
+        self._spawn("generations", self._apply_all)
+        self._spawn("watchdog", watchdog.run)
+        self._spawn("access log flusher", self.context.access_logs.flush_forever)
         self.ended.wait()
         self.context.access_logs.close()
         return 0
@@ -87,7 +89,8 @@ class Worker:
         self.greenlets.append(greenlet)
 
     def _on_crash(self, greenlet):
-        """One of the process's own greenlets failed: better a fresh process than half a one. gevent printed the traceback."""
+        """One of the process's own greenlets failed: better a fresh process than half a one. gevent printed the
+        traceback."""
         self.log.critical("%s failed", greenlet.name)
         os._exit(1)
 
@@ -141,16 +144,9 @@ class Worker:
         """Accepts nothing more and ends when the last connection has, or the time is up."""
         self.state.start_drain(exiting=True)
         self.generations.put(None)
-        listeners = self.runtime.all_listeners()
-        for listener in listeners:
-            listener.stop_accepting()
         for key in list(self.sockets):
             self._forget_socket(key)
-        for listener in listeners:
-            listener.drain()
-        deadline = time.monotonic() + limit_s
-        while any(listener.connections for listener in listeners) and time.monotonic() < deadline:
-            gevent.sleep(DRAIN_LOOK_S)
+        self.runtime.drain(limit_s)
         self.ended.set()
 
     # control
@@ -198,7 +194,6 @@ class Worker:
             return m.Ack(message.number)
         contents = m.decode(read_memory_file(message.fds[0]))
         if self.context.bootstrap is None:
-            from gmosn.config.descriptors import message_class
             self.context.bootstrap = message_class(BOOTSTRAP).FromString(contents.bootstrap)
         try:
             self.runtime.apply(contents)
@@ -215,7 +210,7 @@ class Worker:
     def _drain_listeners(self, message):
         """POST /drain_listeners: Envoy closes the listeners at once, or when the drain time is over if graceful."""
         listeners = [listener for listener in self.runtime.all_listeners()
-                     if not message.inbound_only or listener.is_inbound]
+                     if listener.inbound or not message.inbound_only]
         if message.graceful:
             self.state.start_drain()
             for listener in listeners:
@@ -224,4 +219,4 @@ class Worker:
                 return
             gevent.sleep(self.options.drain_time_s)
         for listener in listeners:
-            listener.stop_accepting()
+            listener.close_sockets()
