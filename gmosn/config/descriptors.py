@@ -48,7 +48,7 @@ class DescriptorFiles:
                 return self.FindFileByName(path)
             scope = scope.rpartition(".")[0]         # a nested message, or a member of something
         if symbol.startswith("google.protobuf."):
-            return _well_known(WELL_KNOWN_HOMES.get(symbol.split(".")[2]))
+            return _well_known(WELL_KNOWN_HOMES.get(symbol.split(".")[2], "google/protobuf/descriptor.proto"))
         raise KeyError(symbol)
 
 

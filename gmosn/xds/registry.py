@@ -21,9 +21,9 @@ STATIC = "static"
 class Resource:
     """One resource as it was accepted. Never changed.
 
-    `kind`: the full name of its type; `message`: the proto, not to be modified; `origin`: "static", or the name of
-    the subscription that brought it; `version`: its version_info, "" for static ones; `updated_s`: wall clock; `path`: where
-    it is in what it came from, for errors.
+    `kind`: the full name of its type; `message`: the proto, not to be modified; `origin`: "static" or the name of
+    the subscription that brought it; `version`: its version_info, "" for static ones; `updated_s`: wall clock; `path`:
+    where it is in what it came from, for errors.
     """
 
     __slots__ = ("kind", "name", "message", "origin", "version", "updated_s", "path", "_wire")

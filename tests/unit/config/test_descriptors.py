@@ -26,6 +26,13 @@ def test_well_known_types_keep_their_helpers():
     assert cluster.connect_timeout.ToMilliseconds() == 250
 
 
+def test_the_options_of_descriptors_can_be_read_first():
+    script = ("from gmosn.config import descriptors\n"
+              "print(descriptors.message_class('google.protobuf.FieldOptions').DESCRIPTOR.name)")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "FieldOptions\n"
+
+
 def test_own_messages_are_there():
     python_filter = descriptors.message_class("gmosn.filters.http.python.v1.PythonFilter")(module="m", name="f")
     python_filter.config["a"] = 1
