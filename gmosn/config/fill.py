@@ -14,6 +14,7 @@ from gmosn.config.support_table import DIFFERENT, IMPLEMENTED, REFUSED, built_in
 from gmosn.config.well_known import filler
 from gmosn.errors import ConfigError
 
+DEPRECATED = "Deprecated field:"
 NOT_A_MAPPING = "(unexpected character; expected '{')"   # Envoy's words
 SCALAR, MESSAGE, SCALARS, MESSAGES, MAP = range(5)
 DEFAULTS = {FieldDescriptor.CPPTYPE_STRING: "", FieldDescriptor.CPPTYPE_BOOL: False,
@@ -311,7 +312,7 @@ def is_unset(field, value):
 
 def deprecated(full_name):
     """The warning for a deprecated field, in Envoy's words."""
-    return (f"Deprecated field: Using deprecated option '{full_name}'. This configuration will be removed from Envoy "
+    return (f"{DEPRECATED} Using deprecated option '{full_name}'. This configuration will be removed from Envoy "
             "soon. Please see https://www.envoyproxy.io/docs/envoy/latest/version_history/version_history for details.")
 
 

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from gmosn.config import descriptors, support
-from gmosn.config.fill import Filler, unlink
+from gmosn.config.fill import DEPRECATED, Filler, unlink
 from gmosn.config.positions import Place, Positions
 from gmosn.config.validate import anys_in, validate
 from gmosn.config.yaml_reader import YamlProblem, read_yaml
@@ -73,7 +73,7 @@ class Source:
 
 
 def load_bootstrap(options):
-    """Reads what `options` (`config_path`, `config_yaml`, `allow_unknown_static_fields`) name.
+    """Reads what `options` name: `config_path`, `config_yaml`, `allow_unknown_static_fields`, `skip_deprecated_logs`.
 
     Returns a LoadedBootstrap; raises ConfigErrors of PlacedErrors, sorted by place.
     """
@@ -88,6 +88,9 @@ def load_bootstrap(options):
     if inline:
         texts.append((COMMAND_LINE, inline))
         sources.append(_read_text(COMMAND_LINE, inline, read_yaml, allow_unknown))
+    if getattr(options, "skip_deprecated_logs", False):
+        for source in sources:
+            source.warnings = [one for one in source.warnings if not one[1].startswith(DEPRECATED)]
     return _finish(sources, Positions(texts))
 
 

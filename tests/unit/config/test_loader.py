@@ -112,6 +112,12 @@ def test_deprecated_fields_are_warned_about_once():
                               "Using deprecated option 'envoy.config.cluster.v3.Cluster.http2_protocol_options'")
 
 
+def test_warnings_about_deprecated_fields_can_be_switched_off():
+    text = "admin: {access_log_path: /dev/null, address: {pipe: {path: /tmp/x}}}"
+    assert len(load("", text).warnings) == 1
+    assert load("", text, skip_deprecated_logs=True).warnings == []
+
+
 def test_binary_with_unknown_fields(tmp_path):
     path = written(tmp_path, "a.pb", b"\xc2\x3e\x01x")           # field 1000
     assert "unknown field set {1000}" in problems(path)[0]
