@@ -80,6 +80,14 @@ class PeerGone(Exception):
     """Thrown into a greenlet that waits on one connection because the partner connection was reset."""
 
 
+class ConnectionRefused(Exception):
+    """A network filter does not want a connection. `reason`: short, for the access log's termination details."""
+
+    def __init__(self, reason=""):
+        super().__init__(reason)
+        self.reason = reason
+
+
 class StreamError(Exception):
     """One stream failed. Class attributes are defaults; `details` and `text` may be given per error.
 

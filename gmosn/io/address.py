@@ -8,7 +8,8 @@ _FAMILIES = {AF_INET: "ipv4", AF_INET6: "ipv6", AF_UNIX: "unix"}
 
 
 class Address:
-    """Immutable. `family`: "ipv4" | "ipv6" | "unix"; `ip`: str in canonical form and `port`, or `path` (abstract: "@name").
+    """Immutable. `family`: "ipv4" | "ipv6" | "unix"; `ip`: str in canonical form and `port`, or `path` (abstract:
+    "@name").
 
     Two addresses are equal when family, ip, port and path are.
     """

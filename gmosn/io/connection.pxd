@@ -36,6 +36,7 @@ cdef class Connection(Entry):
     cdef public Connection partner, gone
     cdef public object pending
     cdef bytes ahead
+    cdef Py_ssize_t max_read
     cdef public int fd
     cdef public bint armed, stale, eof, closed, idle, half_closed, ready
     cdef bint give_back
@@ -54,6 +55,7 @@ cdef class Connection(Entry):
     cpdef wait_writable(self)
     cpdef bytes read(self)
     cpdef bytes read_now(self)
+    cpdef limit_reads(self, Py_ssize_t size)
     cpdef unread(self, bytes data)
     cpdef write(self, bytes data)
     cpdef write_many(self, list chunks)

@@ -33,9 +33,10 @@ class Connection(Entry):
 
     `sock`: a socket, which is detached, or a bare descriptor: owned by this object from now on and non-blocking;
     `local`, `remote`: io.address.Address. `partner`: the connection whose greenlet must learn (PeerGone) that this one
-    was reset while nobody reads it. `owner`: gets `connection_closed(conn)` once. `parked`: called in a new greenlet
-    at the next readable byte or at the read deadline. `stale`: became readable while nobody waited, so a pool must not
-    use it again. `eof`: the peer closed its side. `bytes_in`, `bytes_out`: on the wire.
+    was reset while nobody reads it. `owner`: gets `connection_closed(conn)` once, and `spawn(conn, parked)` when that
+    is to run. `parked`: called in a new greenlet at the next readable byte, the read deadline or an interrupt.
+    `stale`: became readable while nobody waited, so a pool must not use it again. `eof`: the peer closed its side.
+    `bytes_in`, `bytes_out`: on the wire.
     """
 
     def __init__(self, sock, wheel, local, remote):
@@ -44,6 +45,7 @@ class Connection(Entry):
         self.local = local
         self.remote = remote
         self.opened_us = now_us()
+        self.max_read = CHUNK
         if isinstance(sock, int):
             self.fd = sock
         else:
@@ -124,7 +126,10 @@ class Connection(Entry):
         self.parked = None
         self.next_look = now_us() + LOOK_US
         self.wheel.add(self, LOOK_US)
-        spawn(wake)
+        if self.owner is not None:
+            self.owner.spawn(self, wake)
+        else:
+            spawn(wake)
 
     def _deliver(self):
         """Throws what interrupt() or a partner's reset left into whoever waits; nobody: it stays for the next wait."""
@@ -135,6 +140,8 @@ class Connection(Entry):
         exc = self.pending if self.pending is not None else PeerGone()
         reader, writer = self.waiting, self.writing
         if reader is None and writer is None:
+            if self.parked is not None:
+                self._unpark()                       # its next wait raises
             return
         self.pending = self.gone = None
         if reader is not None:
@@ -281,7 +288,7 @@ class Connection(Entry):
             self.ahead = None
             return data
         if cython.compiled:
-            n: cython.Py_ssize_t = c_read(self.fd, SCRATCH, CHUNK)     # static: greenlet copies the stack of who waits
+            n: cython.Py_ssize_t = c_read(self.fd, SCRATCH, self.max_read)     # static: no big frame that waits
             if n < 0:
                 if errno == EAGAIN or errno == EINTR:
                     return None
@@ -289,7 +296,7 @@ class Connection(Entry):
             data = PyBytes_FromStringAndSize(SCRATCH, n)
         else:
             try:
-                data = os.read(self.fd, CHUNK)
+                data = os.read(self.fd, self.max_read)
             except BlockingIOError:
                 return None
         if self.stale:
@@ -299,6 +306,10 @@ class Connection(Entry):
             self.eof = True
         self.bytes_in += len(data)
         return data
+
+    def limit_reads(self, size):
+        """From now on read() returns at most `size` bytes (1 to 64 KiB)."""
+        self.max_read = min(max(size, 1), CHUNK)
 
     def unread(self, data):
         """Puts bytes back in front of everything else."""
@@ -430,7 +441,8 @@ class Connection(Entry):
     def __repr__(self):
         state = "closed" if self.closed else "parked" if self.parked is not None else "idle" if self.idle else "open"
         flags = "".join(f" {name}" for name in ("eof", "stale", "half_closed") if getattr(self, name))
-        return f"<{type(self).__name__} {self.remote} fd {self.fd} {state}{flags} in {self.bytes_in} out {self.bytes_out}>"
+        return (f"<{type(self).__name__} {self.remote} fd {self.fd} {state}{flags} "
+                f"in {self.bytes_in} out {self.bytes_out}>")
 
 
 if not cython.compiled:              # compiled attributes start as 0/None: give Python the same defaults

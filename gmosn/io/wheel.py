@@ -39,7 +39,7 @@ class Wheel:
         self.turning = False
 
     def add(self, entry, in_us):
-        """Looks at `entry` in `in_us` from now (at most 16 ms later than that) instead of when it was to be looked at."""
+        """Looks at `entry` in `in_us` from now (at most 16 ms later) instead of when it was to be looked at."""
         now: cython.longlong = now_us()
         tick: cython.longlong = (now + in_us) // TICK_US + 1
         slot: list
