@@ -8,7 +8,7 @@ from gmosn.stream_info cimport StreamInfo
 from gmosn.upstream.cluster_stats cimport ClusterStats
 from gmosn.upstream.connector cimport Connector
 from gmosn.upstream.host cimport Host, HostSet
-from gmosn.upstream.limits cimport Limits, LimitKind, CONNECTIONS, REQUESTS
+from gmosn.upstream.limits cimport Limits, CONNECTIONS, REQUESTS
 from gmosn.upstream.load_balancer cimport LoadBalancer
 from gmosn.upstream.pool cimport HostPool, PooledConnection, PoolGroup
 

@@ -97,34 +97,3 @@ class ClusterStats:
         names = ("upstream_rq_completed", "upstream_rq_%dxx" % (status // 100), "upstream_rq_%d" % status)
         made = self.statuses[key] = [self.stats.counter(prefix + name) for prefix in prefixes for name in names]
         return made
-
-
-ALWAYS_ZERO_COUNTERS = (
-    "assignment_stale assignment_timeout_received assignment_use_cached default.total_match_count "
-    "http1.dropped_headers_with_underscores http1.metadata_not_supported_error "
-    "http1.requests_rejected_with_underscores_in_headers http1.response_flood lb_local_cluster_not_ok "
-    "lb_recalculate_zone_structures lb_subsets_created lb_subsets_fallback lb_subsets_fallback_panic "
-    "lb_subsets_removed lb_subsets_selected lb_zone_cluster_too_small lb_zone_no_capacity_left "
-    "lb_zone_routing_all_directly lb_zone_routing_cross_zone lb_zone_routing_sampled membership_change "
-    "original_dst_host_invalid update_attempt update_empty update_failure update_no_rebuild update_success "
-    "upstream_cx_close_notify upstream_cx_connect_with_0_rtt upstream_cx_http2_total upstream_cx_http3_total "
-    "upstream_cx_pool_overflow upstream_cx_preconnect_skipped upstream_flow_control_backed_up_total "
-    "upstream_flow_control_drained_total upstream_flow_control_paused_reading_total "
-    "upstream_flow_control_resumed_reading_total upstream_http3_broken upstream_internal_redirect_failed_total "
-    "upstream_internal_redirect_succeeded_total upstream_rq_0rtt upstream_rq_rx_reset_no_error").split()
-ALWAYS_ZERO_GAUGES = (
-    "lb_subsets_active max_host_weight membership_degraded membership_excluded membership_healthy membership_total "
-    "upstream_cx_rx_bytes_buffered upstream_cx_tx_bytes_buffered upstream_queue_overloaded version "
-    "warming_state").split()
-
-
-def register_names(stats):
-    """Makes the names of a cluster that workers do not count, so that /stats lists what Envoy's lists. `stats`: the
-    scope "cluster.<name>." of the control process."""
-    for name in ALWAYS_ZERO_COUNTERS:
-        stats.counter(name)
-    for name in ALWAYS_ZERO_GAUGES:
-        stats.gauge(name)
-    for priority in ("default", "high"):
-        for kind in ("cx_open", "cx_pool_open", "rq_open", "rq_pending_open", "rq_retry_open"):
-            stats.gauge(f"circuit_breakers.{priority}.{kind}")

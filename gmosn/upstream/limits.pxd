@@ -1,6 +1,6 @@
 cimport cython
 
-cpdef enum LimitKind:
+cpdef enum:
     CONNECTIONS = 0
     PENDING = 1
     REQUESTS = 2

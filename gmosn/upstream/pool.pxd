@@ -5,7 +5,7 @@ from gmosn.stream.api cimport ClientConnection, ClientStream
 from gmosn.upstream.cluster_stats cimport ClusterStats
 from gmosn.upstream.connector cimport Connector, Pause
 from gmosn.upstream.host cimport Host
-from gmosn.upstream.limits cimport Limits, LimitKind, CONNECTIONS, PENDING
+from gmosn.upstream.limits cimport Limits, CONNECTIONS, PENDING
 
 cdef class Waiter(Pause):
     cdef public PooledConnection given

@@ -9,7 +9,7 @@ from gmosn.io.address import Address
 from gmosn.io.connection import Connection
 from gmosn.io.wheel import Wheel
 from gmosn.observe.stats import Segment, Stats
-from gmosn.stream.api import NO_BODY, ClientConnection, ClientStream
+from gmosn.stream.api import Body, ClientConnection, ClientStream
 from gmosn.upstream.cluster_stats import ClusterStats
 from gmosn.upstream.connector import Connector
 from gmosn.upstream.host import Host, HostSet
@@ -37,7 +37,8 @@ class FakeStream(ClientStream):
     def __init__(self, client):
         self.client = client
         self.conn = client.conn
-        self.body = NO_BODY
+        self.body = Body()
+        self.body.done = True
         self.reusable = self.sent_end = True
 
     def settle(self):

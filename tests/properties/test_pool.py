@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from gmosn.errors import StreamError
 from gmosn.upstream.limits import CONNECTIONS, PENDING
-from tests.helpers.pools import PoolBench, settle
+from tests.helpers.pools import PoolBench, hub_until, settle
 
 
 class Pools(RuleBasedStateMachine):
@@ -59,8 +59,9 @@ class Pools(RuleBasedStateMachine):
     @rule(index=st.integers(0, 9))
     def peer_closes(self, index):
         idle = [entry for pool in self.bench.pools for entry in pool.idle]
-        self.bench.peer(idle[index % len(idle)]).close()
-        settle(8)
+        entry = idle[index % len(idle)]
+        self.bench.peer(entry).close()
+        hub_until(lambda: entry.closed)
 
     @rule()
     def turn(self):
