@@ -11,10 +11,10 @@ from gmosn.io.address import Address
 from gmosn.stream.http1 import Http1ClientConnection
 from gmosn.upstream.balancer_config import balancer_factory
 from gmosn.upstream.connector import Connector
+from gmosn.upstream.dns_options import DNS_CLUSTER, DnsOptions
 from gmosn.upstream.limits import Limits
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-DNS_CLUSTER = "envoy.extensions.clusters.dns.v3.DnsCluster"
 RAW_BUFFER = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
 STATIC, STRICT_DNS, LOGICAL_DNS, EDS, ORIGINAL_DST = range(5)          # Cluster.DiscoveryType
 HOUR_US = 3_600_000_000
@@ -32,7 +32,7 @@ class ClusterOptions:
         self.name = proto.name
         self.alt_stat_name = proto.alt_stat_name
         self.metadata = proto.metadata if proto.HasField("metadata") else None
-        self.kind = _kind(proto, context)
+        self.kind = discovery_kind(proto, context)
         self.hostname_ok = self.kind != "static"
         self.connect_timeout_us = _duration(proto, "connect_timeout", DEFAULT_CONNECT_TIMEOUT_US)
         self.load_assignment = proto.load_assignment if proto.HasField("load_assignment") else None
@@ -41,6 +41,8 @@ class ClusterOptions:
         self.socket_options, self.source = _socket_options(proto, context)
         self.transport_socket = _transport_socket(proto, context)
         self.read_http(proto, context)
+        if self.hostname_ok:
+            DnsOptions.from_proto(proto, context)
         _check_assignment(proto, self.kind)
         return self
 
@@ -86,7 +88,8 @@ def _duration(message, field, default):
     return value.seconds * 1_000_000 + value.nanos // 1000
 
 
-def _kind(proto, context):
+def discovery_kind(proto, context):
+    """"static" | "strict_dns" | "logical_dns"; ConfigError for what gmosn does not implement."""
     which = proto.WhichOneof("cluster_discovery_type")
     if which == "cluster_type":
         message = context.unpack(proto.cluster_type.typed_config)

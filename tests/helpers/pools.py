@@ -63,7 +63,7 @@ class FakeClient(ClientConnection):
 
 
 class FakeConnector(Connector):
-    """connect() blocks until finish(); then it returns a Connection over a socket pair, or fails. `instant`: at once."""
+    """connect() blocks until finish() (`instant`: not at all); then a Connection over a socket pair, or an error."""
 
     def __init__(self, wheel, instant=False):
         Connector.__init__(self, wheel)

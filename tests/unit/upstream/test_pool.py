@@ -1,4 +1,4 @@
-"""Pools one situation at a time: reuse, limits, the queue, deaths and timeouts, kills. Random ones: tests/properties."""
+"""Pools one situation at a time: reuse, limits, the queue, deaths, timeouts, kills. Random ones: tests/properties."""
 import gevent
 import pytest
 
