@@ -11,7 +11,8 @@ from gmosn.extensions import TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 CATEGORIES = {"envoy.filters.network": "network filter", "envoy.filters.http": "HTTP filter",
-              "envoy.filters.listener": "listener filter", "envoy.access_loggers": "access log"}
+              "envoy.filters.listener": "listener filter", "envoy.access_loggers": "access log",
+              "envoy.filters.http.per_route": "HTTP filter, per route"}
 
 
 def fields_by_status(full_name):

@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 
 NETWORK, HTTP, LISTENER, ACCESS_LOG = ("envoy.filters.network", "envoy.filters.http", "envoy.filters.listener",
                                        "envoy.access_loggers")
+PER_ROUTE = "envoy.filters.http.per_route"       # what may stand in typed_per_filter_config
 _FILTERS = "envoy.extensions.filters"
 _LOGGERS = "envoy.extensions.access_loggers"
 
@@ -18,6 +19,8 @@ TABLE = {
     (NETWORK, f"{_FILTERS}.network.direct_response.v3.Config"): "gmosn.filter.network.direct_response:DirectResponse",
     (HTTP, f"{_FILTERS}.http.router.v3.Router"): "gmosn.proxy.router:Router",
     (HTTP, "gmosn.filters.http.python.v1.PythonFilter"): "gmosn.filter.http.python_filter:PythonFilter",
+    (PER_ROUTE, "gmosn.filters.http.python.v1.PythonFilterPerRoute"):
+        "gmosn.filter.http.python_filter:PythonFilterPerRoute",
     (ACCESS_LOG, f"{_LOGGERS}.file.v3.FileAccessLog"): "gmosn.filter.access_log.file:FileAccessLog",
     (ACCESS_LOG, f"{_LOGGERS}.stream.v3.StdoutAccessLog"): "gmosn.filter.access_log.stream:StdoutAccessLog",
     (ACCESS_LOG, f"{_LOGGERS}.stream.v3.StderrAccessLog"): "gmosn.filter.access_log.stream:StderrAccessLog",

@@ -8,6 +8,9 @@ import cython
 
 from gmosn.errors import StreamError
 
+if not cython.compiled:
+    from gmosn.stream.api import Body
+
 
 class Response:
     """An answer made here instead of upstream: returned by `on_request` it ends the request phase (local reply)."""
@@ -50,7 +53,7 @@ class HttpStream:
         self.route = None
 
     def per_route(self, name):
-        """What `from_route_proto` of that filter made of its most specific typed_per_filter_config, or None.
+        """What was made of the most specific typed_per_filter_config of the filter with that name, or None.
 
         Route (or its chosen weighted cluster) before virtual host before route configuration.
         """
@@ -156,10 +159,8 @@ class ListenerFilter:
         raise NotImplementedError
 
 
-class BufferedBody:
-    """A body that is already here, with the interface of stream.api.Body."""
-
-    done = False
+class BufferedBody(Body):
+    """A body that is already here."""
 
     def __init__(self, data, trailers=None):
         self.data = data

@@ -4,9 +4,9 @@ from gmosn.filter.api import HttpFilter
 
 
 def _hooks(name, filters):
-    """(bound hook, filter) of the filters that override the hook `name`."""
+    """(bound hook, filter, off by default) of the filters that override the hook `name`."""
     default = getattr(HttpFilter, name)
-    return [(getattr(f, name), f) for f in filters if getattr(type(f), name, default) is not default]
+    return [(getattr(f, name), f, f.disabled) for f in filters if getattr(type(f), name, default) is not default]
 
 
 class FilterChain:
@@ -29,7 +29,7 @@ class FilterChain:
         """The first Response that a filter returns, or None."""
         hook: tuple
         for hook in self.request:
-            if stream.route is not None and stream.route.per_filter is not None and self._disabled(stream, hook):
+            if self._disabled(stream, hook):
                 continue
             reply = hook[0](stream)
             if reply is not None:
@@ -39,23 +39,27 @@ class FilterChain:
     def on_response(self, stream):
         hook: tuple
         for hook in self.response:
-            if stream.route is not None and stream.route.per_filter is not None and self._disabled(stream, hook):
+            if self._disabled(stream, hook):
                 continue
             hook[0](stream)
 
     def on_log(self, stream):
         hook: tuple
         for hook in self.logs:
-            hook[0](stream)
+            if not self._disabled(stream, hook):
+                hook[0](stream)
 
     def _disabled(self, stream, hook):
-        """Whether the route switches this filter off (typed_per_filter_config with FilterConfig.disabled)."""
-        return getattr(stream.route.per_filter.get(hook[1].name), "disabled", False) is True
+        """Whether this filter is off for this stream: by its route's typed_per_filter_config, else by default."""
+        if stream.route is None or stream.route.per_filter is None:
+            return hook[2]
+        entry = stream.route.per_filter.get(hook[1].name)
+        return hook[2] if entry is None else entry.disabled
 
     def transform(self, hooks, stream, chunks):
         """The iterator `chunks` through body hooks (`request_body` or `response_body`)."""
         for hook in hooks:
-            if stream.route is None or not stream.route.per_filter or not self._disabled(stream, hook):
+            if not self._disabled(stream, hook):
                 chunks = hook[0](stream, chunks)
         return iter(chunks)
 

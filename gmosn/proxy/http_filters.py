@@ -2,11 +2,12 @@
 from gmosn.errors import ConfigError
 
 CATEGORY = "envoy.filters.http"
+PER_ROUTE = "envoy.filters.http.per_route"
 FILTER_CONFIG = "envoy.config.route.v3.FilterConfig"
 
 
 class RouteFilterConfig:
-    """A typed_per_filter_config entry: `disabled`, and `config`: what the filter's `from_route_proto` made, or None."""
+    """A typed_per_filter_config entry: `disabled`, and `config`: what the per-route class's `from_proto` made, or None."""
 
     __slots__ = ("disabled", "config")
 
@@ -84,11 +85,11 @@ def build_route_config(name, any_config, context):
     else:
         optional = False
     full_name = message.DESCRIPTOR.full_name if message is not None else ""
-    cls = context.extensions.find(CATEGORY, full_name)
+    cls = context.extensions.find(PER_ROUTE, full_name)
     if cls is None:
         if optional:
             return RouteFilterConfig(disabled, None)
+        if context.extensions.find(CATEGORY, full_name) is not None:
+            raise ConfigError(f"The filter {name} doesn't support virtual host or route specific configurations")
         raise ConfigError(f"Didn't find a registered implementation for '{name}' with type URL: '{full_name}'")
-    if not hasattr(cls, "from_route_proto"):
-        raise ConfigError(f"The filter {name} doesn't support virtual host or route specific configurations")
-    return RouteFilterConfig(disabled, cls.from_route_proto(message, context))
+    return RouteFilterConfig(disabled, cls.from_proto(message, context))

@@ -16,7 +16,7 @@ cdef class UuidSource:
 
 cdef class RequestRules:
     cdef public bint use_remote_address, skip_xff_append, append_port, generate_id, preserve_id, always_set_id
-    cdef public bint add_user_agent, normalize_path, merge_slashes, strip_dot, keep_client_cert, internal_unix, looks_at_path
+    cdef public bint add_user_agent, normalize_path, merge_slashes, strip_dot, keep_client_cert, internal_unix, map_ipv4, looks_at_path
     cdef public int trusted_hops, escaped_slashes, server_mode, strip_port
     cdef public bytes via, server_name, service_cluster, service_node, scheme, own_address
     cdef public object internal

@@ -242,6 +242,8 @@ class RequestRules:
         if remote.family == "unix":
             return xff
         own: bytes = self.own_address if remote.is_loopback else remote.ip_text
+        if self.map_ipv4 and remote.family == "ipv4" and not remote.is_loopback:
+            own = b"::ffff:" + own
         xff = own if not xff else xff + b"," + own
         request.set(XFF, xff)
         return xff
@@ -363,7 +365,7 @@ def address_from_xff(value, skip):
 
 if not cython.compiled:
     for _name in ("use_remote_address skip_xff_append append_port preserve_id always_set_id add_user_agent normalize_path "
-                  "merge_slashes strip_dot keep_client_cert internal_unix looks_at_path trusted_hops server_mode "
+                  "merge_slashes strip_dot keep_client_cert internal_unix map_ipv4 looks_at_path trusted_hops server_mode "
                   "strip_port date_second").split():
         setattr(RequestRules, _name, 0)
     for _name in "via service_cluster service_node scheme own_address internal date".split():

@@ -9,20 +9,12 @@ from gmosn.proxy.path_rules import KEEP
 from gmosn.proxy.request_rules import STRIP_ANY, STRIP_MATCHING, STRIP_NONE, RequestRules
 
 ALWAYS_FORWARD_ONLY = 4                      # ForwardClientCertDetails
-IMPLEMENTATION_DEFAULT = 0                   # PathWithEscapedSlashesAction
 SIOCGIFADDR = 0x8915
-NOT_IMPLEMENTED = (
-    "original_ip_detection_extensions", "early_header_mutation_extensions", "request_id_extension",
-    "represent_ipv4_remote_address_as_ipv4_mapped_ipv6", "path_normalization_options", "proxy_status_config",
-    "typed_header_validation_config", "append_local_overload", "forward_client_cert_matcher")
 
 
 def build_request_rules(hcm, context):
     """The RequestRules of an HCM message. Raises ConfigErrors with all that is refused."""
-    errors = [ConfigError(f"field '{name}' is not implemented", (name,)) for name in NOT_IMPLEMENTED if _is_set(hcm, name)]
-    if hcm.scheme_header_transformation.match_upstream:
-        errors.append(ConfigError("field 'match_upstream' is not implemented",
-                                  ("scheme_header_transformation", "match_upstream")))
+    errors = []
     rules = RequestRules()
     try:
         _addresses(rules, hcm)
@@ -54,17 +46,12 @@ def build_request_rules(hcm, context):
     return rules
 
 
-def _is_set(message, name):
-    if name not in message.DESCRIPTOR.fields_by_name:
-        return False
-    return any(field.name == name for field, _ in message.ListFields())
-
-
 def _addresses(rules, hcm):
     """Who the client is, and who counts as internal."""
     rules.use_remote_address = hcm.use_remote_address.value
     rules.trusted_hops = hcm.xff_num_trusted_hops
     rules.skip_xff_append = hcm.skip_xff_append
+    rules.map_ipv4 = hcm.represent_ipv4_remote_address_as_ipv4_mapped_ipv6
     rules.append_port = hcm.append_x_forwarded_port
     if rules.use_remote_address and not rules.skip_xff_append:
         rules.own_address = own_address()

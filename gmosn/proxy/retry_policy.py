@@ -6,7 +6,6 @@ NAMES = frozenset((
     "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "envoy-ratelimited", "retriable-4xx",
     "refused-stream", "retriable-status-codes", "retriable-headers", "http3-post-connect-failure",
     "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"))
-REFUSED = ("retry_priority", "retry_host_predicate", "retry_options_predicates", "rate_limited_retry_back_off")
 
 
 class RetryPolicy:
@@ -32,10 +31,6 @@ class RetryPolicy:
     @classmethod
     def from_proto(cls, proto):
         """From an envoy.config.route.v3.RetryPolicy. Names that Envoy does not know are ignored, as Envoy does."""
-        for field in REFUSED:
-            value = getattr(proto, field)
-            if value if hasattr(value, "__len__") else proto.HasField(field):
-                raise ConfigError(f"retry policy field '{field}' is not implemented", (field,))
         base, most = 25_000, 250_000
         if proto.HasField("retry_back_off"):
             base = max(micros(proto.retry_back_off.base_interval), 1000)

@@ -274,8 +274,17 @@ def test_request_id_in_the_response():
     assert respond(INSIDE, plain(x_request_id="r", x_envoy_force_trace="1")).get(b"x-request-id") == b"r"
 
 
-def test_what_is_not_implemented_is_refused_by_place():
+def test_contradictions_are_refused():
+    with pytest.raises(ConfigErrors, match="Only one of"):
+        rules(strip_matching_host_port=True, strip_any_host_port=True)
     with pytest.raises(ConfigErrors) as caught:
-        rules(append_local_overload=True, scheme_header_transformation={"match_upstream": True})
-    assert [error.path for error in caught.value.errors] == [
-        ("append_local_overload",), ("scheme_header_transformation", "match_upstream")]
+        rules(internal_address_config={"cidr_ranges": [{"address_prefix": "10.0.0"}]})
+    assert caught.value.errors[0].path == ("internal_address_config", "cidr_ranges")
+
+
+def test_ipv4_as_ipv6():
+    head, local = plain(), plain()
+    run(head, represent_ipv4_remote_address_as_ipv4_mapped_ipv6=True, **EDGE)
+    run(local, "127.0.0.1", represent_ipv4_remote_address_as_ipv4_mapped_ipv6=True, **EDGE)
+    assert head.get(b"x-forwarded-for") == b"::ffff:9.9.9.9"
+    assert local.get(b"x-forwarded-for") == own_address()
