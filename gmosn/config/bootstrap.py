@@ -14,8 +14,8 @@ from gmosn.xds.registry import CLUSTER, LISTENER, SECRET, Registry, Resource
 
 STATIC_RESOURCES = "static_resources"
 DUPLICATE_ADDRESS = ("error adding listener: '{}' has duplicate address '{}' as existing listener, to check if the "
-                     "listener has duplicated addresses with other listeners or 'enable_reuse_port' is set to 'false' for the "
-                     "listener")
+                     "listener has duplicated addresses with other listeners or 'enable_reuse_port' is set to 'false' "
+                     "for the listener")
 TWO_ADMIN_LAYERS = "Too many admin layers specified in LayeredRuntime, at most one may be specified"
 
 

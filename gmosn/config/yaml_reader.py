@@ -13,6 +13,8 @@ import re
 import yaml
 from yaml import events
 
+from gmosn.config.yaml_block import NotSimple, read_block
+
 try:
     from yaml._yaml import CParser as Parser
 except ImportError:                                  # PyYAML without libyaml: slower, same events
@@ -52,6 +54,14 @@ def plain_scalar(text):
 
 def read_yaml(text):
     """The value of the first document: dict, list, str, int, bool or None. Raises YamlProblem."""
+    try:
+        return read_block(text, plain_scalar)
+    except NotSimple:
+        return read_events(text)
+
+
+def read_events(text):
+    """As read_yaml, always by libyaml's events."""
     try:
         return _read(Parser(text))
     except yaml.MarkedYAMLError as exc:
