@@ -1,11 +1,11 @@
-"""What libcircllhist computes from a histogram's bins: quantiles, sums, buckets. Bins are {number: count}, numbered as in
-observe/stats.py. Source: libcircllhist's documented model (a bin's n samples are spread evenly inside it), checked against
-what Envoy prints."""
+"""What libcircllhist computes from a histogram's bins: quantiles, sums, buckets. Bins are {number: count}, numbered as
+in observe/stats.py. Source: libcircllhist's documented model (a bin's n samples are spread evenly inside it), checked
+against what Envoy prints."""
 from math import ceil, nan
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 1.0)
-DEFAULT_BUCKETS = (0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0, 30000.0, 60000.0,
-                   300000.0, 600000.0, 1800000.0, 3600000.0)
+DEFAULT_BUCKETS = (0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0, 30000.0,
+                   60000.0, 300000.0, 600000.0, 1800000.0, 3600000.0)
 
 
 def lower_bound(number):
@@ -82,7 +82,7 @@ def cumulative_buckets(bins, bounds=DEFAULT_BUCKETS):
 def disjoint_buckets(bins, bounds=DEFAULT_BUCKETS):
     """How many samples fall between each bound and the one before."""
     upto = cumulative_buckets(bins, bounds)
-    return [count - before for count, before in zip(upto, [0, *upto])]
+    return [count - before for count, before in zip(upto, [0, *upto[:-1]], strict=True)]
 
 
 def detailed_buckets(bins):

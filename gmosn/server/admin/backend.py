@@ -4,9 +4,9 @@
 class ConfigEntry:
     """One resource as /config_dump shows it.
 
-    `message`: the proto; `dynamic`: came over xDS; `version`: version_info ("" for static ones); `updated_s`: wall clock
-    of its last change; `state`: "active" | "warming" | "draining"; `error`: (text, version, wall clock) of the last
-    rejected update, or None. A resource that was never accepted has `message` None and `name` set.
+    `message`: the proto; `dynamic`: came over xDS; `version`: version_info ("" for static ones); `updated_s`: wall
+    clock of its last change; `state`: "active" | "warming" | "draining"; `error`: (text, version, wall clock) of the
+    last rejected update, or None. A resource that was never accepted has `message` None and `name` set.
     """
 
     __slots__ = ("name", "message", "dynamic", "version", "updated_s", "state", "error")
@@ -27,15 +27,18 @@ class Backend:
     `options`: the command line (argparse.Namespace with every flag of cli.py); `bootstrap`: the Bootstrap message as
     loaded; `node`: core.v3.Node after the command line's overrides; `state`: server.state.ServerState;
     `logs`: observe.log.Logs of this process; `stats`: this process's observe.stats.Stats at the root;
-    `loaded_s`: wall clock when the bootstrap was loaded.
+    `loaded_s`: wall clock when the bootstrap was loaded; `version`, `hot_restart_version`: as --version and
+    --hot-restart-version print them; `unpack(any)`: the message inside an Any (FactoryContext.unpack).
     """
 
-    options = bootstrap = node = state = logs = stats = None
+    options = bootstrap = node = state = logs = stats = unpack = None
     loaded_s = 0.0
+    version = hot_restart_version = ""
 
     def readers(self):
-        """observe.stats_reader.SegmentReader of every process whose stats count: all workers' segments (also of a worker
-        that is just being replaced), control's and the supervisor's if it has one. The same objects every time."""
+        """observe.stats_reader.SegmentReader of every process whose stats count: all workers' segments (also of a
+        worker that is just being replaced), control's and the supervisor's if it has one. The same objects every
+        time."""
         raise NotImplementedError
 
     def worker_pids(self):
@@ -43,12 +46,13 @@ class Backend:
         raise NotImplementedError
 
     def entries(self, kind):
-        """ConfigEntry list, in the order in which they were added. `kind`: "cluster" | "listener" | "route" | "secret" |
-        "endpoint" (ClusterLoadAssignment as it is now: from the file, EDS or DNS; one per cluster, named like it)."""
+        """ConfigEntry list, in the order in which they were added. `kind`: "cluster" | "listener" | "route" | "secret"
+        | "endpoint" (ClusterLoadAssignment as it is now: from the file, EDS or DNS; one per cluster, named like it)."""
         raise NotImplementedError
 
     def config_version(self, kind):
-        """The version_info of the last accepted whole update of "cluster" (CDS) or "listener" (LDS); "" when there is none."""
+        """The version_info of the last accepted whole update of "cluster" (CDS) or "listener" (LDS); "" when there is
+        none."""
         return ""
 
     def listener_addresses(self, name):

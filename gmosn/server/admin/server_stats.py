@@ -1,0 +1,72 @@
+"""Stats that describe the whole server, set by the control process just before they are shown."""
+import time
+
+from gmosn import COMPILED, __version__
+from gmosn.server.admin.server_page import memory_of
+
+STATES = {"LIVE": 0, "DRAINING": 1, "PRE_INITIALIZING": 2, "INITIALIZING": 3}
+NO_CERTIFICATE = 4294967295          # Envoy's value of days_until_first_cert_expiring when there is none
+
+
+class ServerStats:
+    """Gauges in this process's own segment. `admin`: Admin."""
+
+    def __init__(self, admin):
+        self._admin = admin
+        self._stats = admin.backend.stats
+
+    def update(self):
+        backend, admin = self._admin.backend, self._admin
+        use = memory_of(admin.pids())
+        entries = admin.runtime.entries()
+        values = {
+            "server.live": int(backend.state.name == "LIVE"), "server.state": STATES[backend.state.name],
+            "server.uptime": max(0, int(time.time() - backend.state.started_s)),
+            "server.concurrency": backend.options.concurrency, "server.version": version_number(__version__),
+            "server.hot_restart_epoch": backend.state.restart_epoch, "server.parent_connections": 0,
+            "server.hot_restart_generation": backend.state.restart_epoch + 1,
+            "server.memory_allocated": use["allocated"], "server.memory_heap_size": use["heap_size"],
+            "server.memory_physical_size": use["physical"], "server.days_until_first_cert_expiring": NO_CERTIFICATE,
+            "server.compilation_settings.fips_mode": 0, "server.total_connections": self._connections(),
+            "runtime.num_keys": len(entries), "runtime.num_layers": len(admin.runtime.layers),
+            "runtime.admin_overrides_active": int(bool(admin.runtime.admin_values)),
+            "gmosn.compiled": int(COMPILED),
+            "gmosn.stats_overflow": sum(reader.overflow for reader in backend.readers()),
+        }
+        values.update(self._resources(backend))
+        for name, value in values.items():
+            self._stats.gauge(name).set(value)
+
+    def _resources(self, backend):
+        clusters, listeners = backend.entries("cluster"), backend.entries("listener")
+        out = {"cluster_manager.active_clusters": _count(clusters, "active"),
+               "cluster_manager.warming_clusters": _count(clusters, "warming"),
+               "listener_manager.total_listeners_active": _count(listeners, "active"),
+               "listener_manager.total_listeners_warming": _count(listeners, "warming"),
+               "listener_manager.total_listeners_draining": _count(listeners, "draining"),
+               "listener_manager.workers_started": int(backend.state.initialized),
+               "thread_local_cluster_manager.main_thread.clusters_inflated": len(clusters)}
+        for number in range(backend.options.concurrency):
+            out[f"thread_local_cluster_manager.worker_{number}.clusters_inflated"] = len(clusters)
+        return out
+
+    def _connections(self):
+        """Downstream connections of all listeners but the admin's: what server.total_connections counts."""
+        total = 0
+        for reader in self._admin.backend.readers():
+            reader.refresh()
+            for name, value in reader.gauges().items():
+                if name.startswith("listener.") and name.endswith(".downstream_cx_active") and \
+                        ".worker_" not in name and not name.startswith("listener.admin."):
+                    total += value
+        return total
+
+
+def _count(entries, state):
+    return sum(entry.state == state and entry.message is not None for entry in entries)
+
+
+def version_number(text):
+    """"1.2.3" -> 10203."""
+    major, minor, patch = (int("".join(filter(str.isdigit, part)) or 0) for part in (text.split(".") + ["0", "0"])[:3])
+    return major * 10000 + minor * 100 + patch
