@@ -107,7 +107,7 @@ def test_unknown_length_is_chunked_and_trailers_follow(serve):
         stream.send_trailers(trailers)
     client, _ = serve(Recorder(answer))
     client.sendall(GET)
-    got = read_until(client, b"\r\n\r\n0\r\nx-sum: 1\r\n\r\n")
+    got = read_until(client, b"0\r\nx-sum: 1\r\n\r\n")
     assert b"transfer-encoding: chunked" in got and b"3\r\nabc\r\n0\r\nx-sum: 1\r\n\r\n" in got
 
 
@@ -229,6 +229,7 @@ def test_client_stream_failures(upstream, answer, error):
     client, server = upstream
     stream = client.open_stream()
     stream.send_headers(request(), b"", True)
+    read_until(server, b"\r\n\r\n")
     server.sendall(answer)
     server.close()
     with pytest.raises(error):
