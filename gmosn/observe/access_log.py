@@ -93,7 +93,7 @@ class JsonMember:
                 value = quote(value)
         else:
             value = quote(b"".join([_text(operator.value(info), self.omit_empty) for operator in self.parts]))
-        if self.key is not None and out[-1] != b"{":
+        if self.key is not None and out[len(out) - 1] != b"{":
             out.append(b",")
         out.append(self.key + value if self.key is not None else value)
 
@@ -109,7 +109,7 @@ class JsonObject:
 
     def render(self, info, out):
         if self.key is not None:
-            if out[-1] != b"{":
+            if out[len(out) - 1] != b"{":
                 out.append(b",")
             out.append(self.key)
         out.append(self.opening)
@@ -129,7 +129,7 @@ class JsonConstant:
 
     def render(self, info, out):
         if self.key is not None:
-            if out[-1] != b"{":
+            if out[len(out) - 1] != b"{":
                 out.append(b",")
             out.append(self.key)
         out.append(self.text)
