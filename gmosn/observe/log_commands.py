@@ -6,7 +6,7 @@ import socket
 from gmosn.errors import ConfigError
 from gmosn.observe.log_operators import (ATTEMPTS, CODE, DURATION, RECEIVED, REQUEST, REQUEST_DURATION, REQUEST_TX_DURATION,
                                          RESPONSE, RESPONSE_DURATION, RESPONSE_TX_DURATION, SENT, TRAILERS, Call, Flags,
-                                         Header, Number, Time, UpstreamHost)
+                                         Header, Number, UpstreamHost)
 from gmosn.observe.log_times import DURATIONS, time_operator
 
 NUMBERS = {"RESPONSE_CODE": CODE, "BYTES_RECEIVED": RECEIVED, "BYTES_SENT": SENT, "DURATION": DURATION,
