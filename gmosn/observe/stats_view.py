@@ -35,34 +35,36 @@ class StatsSnapshot:
 class StatsView:
     """`readers()`: the SegmentReaders to sum; `stats`: this process's own Stats, where the counts at the last reset are
     kept (so they survive this process); `accepts(name)`: stats_config.stats_matcher, True shows the name; `bounds`:
-    (predicate on names, bucket bounds) of stats_config.histogram_bucket_settings."""
+    (predicate on names, bucket bounds) of stats_config.histogram_bucket_settings; `derive(totals)`: adds what follows
+    from other numbers."""
 
-    def __init__(self, readers, stats, accepts=None, bounds=()):
+    def __init__(self, readers, stats, accepts=None, bounds=(), derive=None):
         self._readers = readers
         self._stats = stats
         self._accepts = accepts
         self._bounds = bounds
+        self._derive = derive
         self._before = None
         self._interval = None
 
     def flush(self):
         """The end of a flush interval (stats_flush_interval, 5 s): what was recorded since the last call is the
         interval that /stats shows from now on."""
-        now = sum_segments(self._readers(), takes_max).histograms
+        now = self._totals().histograms
         before = self._before or {}
         self._interval = {name: _difference(bins, before.get(name)) for name, bins in now.items() if bins}
         self._before = now
 
     def reset_counters(self):
         """All counters start at 0 again. A slot has one writer, its process: so the counts of now are remembered."""
-        for name, value in sum_segments(self._readers()).counters.items():
+        for name, value in self._totals().counters.items():
             if value and not name.startswith(INTERNAL):
                 mark = self._stats.counter(RESET + name)
                 mark.add(value - mark.value())
 
     def snapshot(self, families, texts=None):
         """StatsSnapshot of now. `families`: observe.families.Families; `texts`: name -> str."""
-        totals = sum_segments(self._readers(), takes_max)
+        totals = self._totals()
         out = StatsSnapshot()
         self._take_numbers(out, totals, families)
         for name in families.histograms:
@@ -73,6 +75,12 @@ class StatsView:
                 out.histograms[name] = HistogramValue(interval, bins, self.bounds(name))
         out.texts = {name: text for name, text in (texts or {}).items() if self.shows(name)}
         return out
+
+    def _totals(self):
+        totals = sum_segments(self._readers(), takes_max)
+        if self._derive is not None:
+            self._derive(totals)
+        return totals
 
     def internal_numbers(self):
         """Name -> int of everything that is not shown, above all per-host stats."""

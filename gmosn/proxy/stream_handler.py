@@ -50,6 +50,7 @@ class HttpStreamHandler(StreamHandler):
 
     def __init__(self):
         self.connections = set()
+        self.draining = False
 
     def handle(self, down):
         info: StreamInfo = StreamInfo(down.owner.info)

@@ -54,7 +54,7 @@ class FakeBackend(Backend):
         own = Segment.create(1 << 20)
         self.stats = Stats(own)
         self.segments = [Segment.create(1 << 20) for _ in range(workers)]
-        self._readers = [SegmentReader(segment.fd) for segment in (*self.segments, own)]
+        self._readers = [SegmentReader(segment.fd) for segment in (own, *self.segments)]
         self.loaded_s = 1790000000.5
         self.found = {"cluster": [], "listener": [], "route": [], "secret": [], "endpoint": []}
         self.versions = {}

@@ -33,11 +33,11 @@ class Admin:
                       for settings in config.histogram_bucket_settings]
         except ConfigError as exc:
             raise exc.under("stats_config") from None
-        self.view = StatsView(backend.readers, backend.stats, accepts, bounds)
+        self._server_stats = ServerStats(self)
+        self.view = StatsView(backend.readers, backend.stats, accepts, bounds, self._server_stats.derive)
         self.runtime = Runtime(bootstrap.layered_runtime if bootstrap.HasField("layered_runtime") else None)
         self.track_lookups = False
         self._allowed = [StringMatcher.from_proto(path) for path in bootstrap.admin.allow_paths]
-        self._server_stats = ServerStats(self)
         self._log = backend.logs.get("admin")
 
     def handle(self, request):

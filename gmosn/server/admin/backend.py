@@ -36,9 +36,8 @@ class Backend:
     version = hot_restart_version = ""
 
     def readers(self):
-        """observe.stats_reader.SegmentReader of every process whose stats count: all workers' segments (also of a
-        worker that is just being replaced), control's and the supervisor's if it has one. The same objects every
-        time."""
+        """observe.stats_reader.SegmentReader of every process whose stats count: control's first, then the workers' in
+        their order (also of one that is just being replaced). The same objects every time."""
         raise NotImplementedError
 
     def worker_pids(self):

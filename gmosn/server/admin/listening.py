@@ -1,5 +1,5 @@
-"""The admin on a socket: an ordinary listener whose connection manager ends in the admin's pages, so that its stats, access
-log, limits and timeouts are those of every other listener."""
+"""The admin on a socket: an ordinary listener whose connection manager ends in the admin's pages, so that its stats,
+access log, limits and timeouts are those of every other listener."""
 import os
 from urllib.parse import quote
 
@@ -64,7 +64,7 @@ class _AdminExtensions(ExtensionRegistry):
 
 class AdminListener:
     """`admin`: admin.Admin; `context`: FactoryContext of the control process (extensions, wheel, stats, access_logs,
-    unpack). Raises ConfigError for an address or access log that cannot be used."""
+    unpack). A drain of the server does not drain the admin. ConfigError for an access log that cannot be used."""
 
     def __init__(self, admin, context):
         self._admin = admin
@@ -73,14 +73,14 @@ class AdminListener:
         table = context.extensions.table
         self._flusher = None
         self._listener = Listener.from_proto(
-            self._proto, context.replace(extensions=_AdminExtensions(table, admin)))
+            listener_proto(config), context.replace(extensions=_AdminExtensions(table, admin), server=None))
 
     @property
     def address(self):
         """io.address.Address as bound, the configured one before."""
         return self._listener.addresses[0]
 
-    def start(self, sock):
+    def serve(self, sock):
         """Serves on a bound, listening socket (or its descriptor), which it owns from now on; writes
         --admin-address-path."""
         self._listener.serve([sock])

@@ -5,6 +5,7 @@ from gmosn import COMPILED, __version__
 from gmosn.server.admin.server_page import memory_of
 
 STATES = {"LIVE": 0, "DRAINING": 1, "PRE_INITIALIZING": 2, "INITIALIZING": 3}
+TOTAL, ACTIVE = "downstream_cx_total", "downstream_cx_active"
 NO_CERTIFICATE = 4294967295          # Envoy's value of days_until_first_cert_expiring when there is none
 
 
@@ -27,7 +28,7 @@ class ServerStats:
             "server.hot_restart_generation": backend.state.restart_epoch + 1,
             "server.memory_allocated": use["allocated"], "server.memory_heap_size": use["heap_size"],
             "server.memory_physical_size": use["physical"], "server.days_until_first_cert_expiring": NO_CERTIFICATE,
-            "server.compilation_settings.fips_mode": 0, "server.total_connections": self._connections(),
+            "server.compilation_settings.fips_mode": 0,
             "runtime.num_keys": len(entries), "runtime.num_layers": len(admin.runtime.layers),
             "runtime.admin_overrides_active": int(bool(admin.runtime.admin_values)),
             "gmosn.compiled": int(COMPILED),
@@ -50,16 +51,21 @@ class ServerStats:
             out[f"thread_local_cluster_manager.worker_{number}.clusters_inflated"] = len(clusters)
         return out
 
-    def _connections(self):
-        """Downstream connections of all listeners but the admin's: what server.total_connections counts."""
-        total = 0
-        for reader in self._admin.backend.readers():
-            reader.refresh()
+    def derive(self, totals):
+        """Adds what follows from single processes' figures: connections of every listener per worker, and in all."""
+        connections = 0
+        for number, reader in enumerate(self._admin.backend.readers()):
+            handler = f"worker_{number - 1}." if number else "main_thread."
+            for name, value in reader.counters().items():
+                if name.startswith("listener.") and name.endswith(TOTAL):
+                    totals.counters[name[:-len(TOTAL)] + handler + TOTAL] = value
             for name, value in reader.gauges().items():
-                if name.startswith("listener.") and name.endswith(".downstream_cx_active") and \
-                        ".worker_" not in name and not name.startswith("listener.admin."):
-                    total += value
-        return total
+                if name.startswith("listener.") and name.endswith(ACTIVE):
+                    totals.gauges[name[:-len(ACTIVE)] + handler + ACTIVE] = value
+                    totals.used_gauges.add(name[:-len(ACTIVE)] + handler + ACTIVE)
+                    connections += value if number else 0
+        totals.gauges["server.total_connections"] = connections
+        totals.used_gauges.add("server.total_connections")
 
 
 def _count(entries, state):
