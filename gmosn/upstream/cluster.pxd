@@ -18,15 +18,17 @@ cdef class Cluster:
     cdef public LoadBalancer balancer
     cdef public HostSet hosts
     cdef public Limits limits, high_limits
-    cdef public PoolGroup pools
+    cdef public PoolGroup pools, high_pools
     cdef public Connector connector
-    cdef public object transport_socket, metadata, options, root_stats
+    cdef public object transport_socket, metadata, options, host_stats
     cdef public long long connect_timeout_us, idle_timeout_us
-    cdef public dict raw
     cpdef ClientStream open_stream(self, StreamInfo info, bint fresh, long long deadline_us)
     cpdef release(self, ClientStream stream)
     cpdef tuple connect(self, StreamInfo info, long long deadline_us)
     cpdef disconnected(self, Connection conn, Host host)
+    cpdef ClientStream open_high_stream(self, StreamInfo info, bint fresh, long long deadline_us)
+    cdef ClientStream _open(self, StreamInfo info, bint fresh, long long deadline_us, PoolGroup group)
+    cpdef _close_idle(self, Host host)
     cdef Host _choose(self, StreamInfo info)
 
 cdef class ClusterSlot:

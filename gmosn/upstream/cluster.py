@@ -2,7 +2,7 @@
 """A cluster at run time: from a request to a stream on a connection to one of its hosts, and back."""
 import cython
 
-from gmosn.errors import NoHealthyUpstream, UpstreamOverflow
+from gmosn.errors import ConfigError, NoHealthyUpstream, UpstreamOverflow
 from gmosn.upstream.endpoints import build_host_set
 from gmosn.upstream.options import ClusterOptions
 
@@ -11,7 +11,7 @@ if not cython.compiled:
     from gmosn.upstream.cluster_stats import ClusterStats
     from gmosn.upstream.host import HostSet
     from gmosn.upstream.limits import CONNECTIONS, REQUESTS
-    from gmosn.upstream.pool import HostPool, PoolGroup
+    from gmosn.upstream.pool import HostPool, PooledConnection, PoolGroup
 
 
 class Cluster:
@@ -21,23 +21,28 @@ class Cluster:
     `limits`, `high_limits`: upstream.limits.Limits per routing priority; `connect_timeout_us`, `idle_timeout_us`.
     """
 
-    def __init__(self, name, options, balancer, *, stats, limits, high_limits, connector, make_client, local_zone=""):
-        """`stats`: observe.stats.Stats at the root; the rest are the parts that from_proto() builds."""
+    def __init__(self, name, options, balancer, *, stats, limits, high_limits, connector, make_client, local_zone="",
+                 counted=True):
+        """`stats`: observe.stats.Stats at the root; `counted`: False when this cluster is only validated, then its
+        names need not exist; the rest are the parts that from_proto() builds."""
         self.name = name
         self.options = options
         self.observability_name = options.alt_stat_name or name
         self.metadata = options.metadata
-        self.root_stats = stats
-        self.stats = ClusterStats(stats.scope("cluster.%s." % self.observability_name), local_zone)
+        self.host_stats = stats if counted else None
+        scope = stats.scope("cluster.%s." % (self.observability_name if counted else ""))
+        self.stats = ClusterStats(scope, local_zone)
         self.limits = limits
         self.high_limits = high_limits
         self.connector = connector
         self.transport_socket = connector.transport_socket
         self.connect_timeout_us = connector.timeout_us
         self.idle_timeout_us = options.idle_timeout_us
-        self.pools = PoolGroup(self.stats, limits, connector, make_client, options.idle_timeout_us,
-                               options.max_duration_us, options.max_requests_per_connection)
-        self.raw = {}
+        self.pools, self.high_pools = (
+            PoolGroup(self.stats, one, connector, make_client, options.idle_timeout_us, options.max_duration_us,
+                      options.max_requests_per_connection) for one in (limits, high_limits))
+        for one in (limits, high_limits):
+            one.show(self.stats.stats, connector.wheel)
         self.balancer = balancer
         balancer.panics = self.stats.lb_healthy_panic
         self.hosts = HostSet([])
@@ -48,7 +53,10 @@ class Cluster:
         options = ClusterOptions.from_proto(proto, context)
         cluster = cls(options.name, options, options.make_balancer(), **options.runtime_parts(context))
         if options.load_assignment is not None:
-            cluster.update_assignment(options.load_assignment)
+            try:
+                cluster.update_assignment(options.load_assignment)
+            except ConfigError as exc:
+                raise exc.under("load_assignment") from None
         return cluster
 
     # -- streams
@@ -59,20 +67,29 @@ class Cluster:
         `info` learns cluster and host. Raises NoHealthyUpstream, UpstreamOverflow, UpstreamConnectFailure,
         UpstreamConnectTimeout, Timeout (`deadline_us`, 0 = none). release() must follow, once.
         """
+        return self._open(info, fresh, deadline_us, self.pools)
+
+    def open_high_stream(self, info, fresh, deadline_us):
+        """open_stream() for a route whose priority is HIGH: connections and limits of its own."""
+        return self._open(info, fresh, deadline_us, self.high_pools)
+
+    def _open(self, info, fresh, deadline_us, group):
         stats: ClusterStats = self.stats
-        limits: Limits = self.limits
+        limits: Limits = group.limits
         entry: PooledConnection = None
         host: Host = self._choose(info)
         pool: HostPool = host.pool
         stream: ClientStream
+        if group is self.high_pools:
+            pool = host.high_pool
         if not limits.allows(REQUESTS):
             self._overflow()
         if not fresh:
             entry = pool.take()
         if entry is None:
-            entry = self.pools.obtain(pool, fresh, deadline_us)
+            entry = group.obtain(pool, fresh, deadline_us)
             if not limits.allows(REQUESTS):
-                self.pools.put(entry)
+                group.put(entry)
                 self._overflow()
         # no switch below
         limits.add(REQUESTS, 1)
@@ -109,11 +126,11 @@ class Cluster:
         conn: Connection = entry.conn
         host: Host = entry.pool.host
         stats: ClusterStats = self.stats
-        pools: PoolGroup = self.pools
+        pools: PoolGroup = entry.pool.group
         if entry.stream is not stream:
             return
         entry.stream = None
-        self.limits.add(REQUESTS, -1)
+        pools.limits.add(REQUESTS, -1)
         stats.rq_active.add(-1)
         host.active -= 1
         if host.rq_active is not None:
@@ -140,6 +157,7 @@ class Cluster:
         host: Host = self._choose(info)
         pool: HostPool = host.pool
         conn: Connection
+        entry: PooledConnection
         start: cython.longlong = now_us()
         if not self.limits.allows(CONNECTIONS):
             stats.cx_overflow.add(1)
@@ -169,15 +187,17 @@ class Cluster:
             host.rq_active.add(1)
         self.limits.add(REQUESTS, 1)
         info.upstream_local = conn.local
-        self.raw[conn] = start
+        entry = PooledConnection(pool, None, conn, 0)
+        entry.opened_us = start
+        self.pools.add_raw(entry)
         return conn, host
 
     def disconnected(self, conn, host):
         """Ends what connect() began: closes the connection if it is open. Never raises; a second call does nothing."""
         stats: ClusterStats = self.stats
-        start = self.raw.pop(conn, None)
+        entry: PooledConnection = self.pools.raw.pop(conn, None)
         pool: HostPool = host.pool
-        if start is None:
+        if entry is None:
             return
         self.limits.add(REQUESTS, -1)
         stats.rq_active.add(-1)
@@ -186,9 +206,8 @@ class Cluster:
         if host.rq_active is not None:
             host.rq_active.add(-1)
             host.cx_active.add(-1)
-        stats.cx_rx_bytes_total.add(conn.bytes_in)
-        stats.cx_tx_bytes_total.add(conn.bytes_out)
-        stats.cx_length_ms.record((now_us() - start) // 1000)
+        self.pools.count_bytes(entry)
+        stats.cx_length_ms.record((now_us() - entry.opened_us) // 1000)
         remote: cython.bint = conn.eof or conn.stale or (not conn.closed and conn.is_reset())
         conn.close()
         self.pools.count_destroy(remote, True)
@@ -198,7 +217,8 @@ class Cluster:
 
     def update_assignment(self, assignment):
         """Takes a ClusterLoadAssignment: hosts that stay (same address) keep their connections and counts."""
-        self.use_hosts(build_host_set(assignment, self.hosts, self.name, self.root_stats, self.options.hostname_ok))
+        self.use_hosts(build_host_set(assignment, self.hosts, self.name, self.host_stats,
+                                      self.options.hostname_ok, self.options.kind == "logical_dns"))
 
     def use_hosts(self, hosts):
         """Swaps the host set in whole. No switch."""
@@ -210,17 +230,25 @@ class Cluster:
             if host.pool is None:
                 host.cluster = self
                 host.pool = HostPool(host, self.pools)
+                host.high_pool = HostPool(host, self.high_pools)
         self.balancer.on_hosts_changed(hosts)
         for host in before.hosts:
             if id(host) not in kept:
                 host.gone = True
-                self.pools.close_idle(host.pool)
+                self._close_idle(host)
 
     def close(self):
         """The generation is gone: idle connections are closed, busy ones at the end of their request."""
-        self.pools.closing = True
+        host: Host
+        self.pools.closing = self.high_pools.closing = True
+        self.limits.hide()
+        self.high_limits.hide()
         for host in self.hosts.hosts:
-            self.pools.close_idle(host.pool)
+            self._close_idle(host)
+
+    def _close_idle(self, host):
+        self.pools.close_idle(host.pool)
+        self.high_pools.close_idle(host.high_pool)
 
     def __repr__(self):
         return f"<Cluster {self.name}: {self.hosts!r}, {type(self.balancer).__name__}, {self.limits!r}>"

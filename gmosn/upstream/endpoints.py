@@ -7,11 +7,11 @@ from gmosn.upstream.host import DEGRADED, HEALTHY, OVERPROVISIONING, UNHEALTHY, 
 HEALTH = {0: HEALTHY, 1: HEALTHY, 2: UNHEALTHY, 3: UNHEALTHY, 4: UNHEALTHY, 5: DEGRADED}
 
 
-def build_host_set(assignment, before, cluster_name, stats, hostname_ok):
+def build_host_set(assignment, before, cluster_name, stats, hostname_ok, logical=False):
     """A HostSet. Hosts of `before` whose address is still there are taken over, with what they count and hold.
 
     `stats`: the root Stats, None = hosts without stats; `hostname_ok`: names are skipped (DNS will bring their
-    addresses), else they are a ConfigError.
+    addresses), else they are a ConfigError; `logical`: there is one host, and it moves when its address changes.
     """
     known = {}
     for host in before.hosts:
@@ -26,6 +26,9 @@ def build_host_set(assignment, before, cluster_name, stats, hostname_ok):
             if address is None:
                 continue
             olds = known.get(address)
+            if logical and before.hosts and not olds:
+                olds = [before.hosts[0]]
+                olds[0].move_to(address, stats, cluster_name)
             host = olds.pop(0) if olds else Host(address, stats, cluster_name)
             _describe(host, endpoint, group)
             hosts.append(host)

@@ -7,7 +7,7 @@ cdef class Host:
     cdef public str hostname, zone
     cdef public int weight, priority, health
     cdef public bint canary, gone
-    cdef public object locality, metadata, cluster, pool
+    cdef public object locality, metadata, cluster, pool, high_pool
     cdef public int active
     cdef public long long locality_weight
     cdef public Counter cx_total, cx_connect_fail, rq_total, rq_success, rq_error, rq_timeout

@@ -24,7 +24,7 @@ class Host:
         self.priority = self.health = self.active = 0
         self.locality_weight = 0
         self.canary = self.gone = False
-        self.locality = self.metadata = self.cluster = self.pool = None
+        self.locality = self.metadata = self.cluster = self.pool = self.high_pool = None
         if stats is not None:
             self._make_stats(stats.scope("\x01host.%s.%s." % (cluster_name, self.name.decode("latin-1"))))
 
@@ -37,6 +37,18 @@ class Host:
         self.rq_timeout = scope.counter("rq_timeout")
         self.cx_active = scope.gauge("cx_active")
         self.rq_active = scope.gauge("rq_active")
+
+    def move_to(self, address, stats, cluster_name):
+        """The logical host has another address now: new connections go there, old ones stay until they are idle."""
+        before = (self.cx_active, self.rq_active)
+        self.address = address
+        self.name = address.text
+        if stats is not None:
+            self._make_stats(stats.scope("\x01host.%s.%s." % (cluster_name, self.name.decode("latin-1"))))
+            for old, new in zip(before, (self.cx_active, self.rq_active), strict=True):
+                if old is not None and old is not new:
+                    new.add(old.value())
+                    old.add(-old.value())
 
     def __repr__(self):
         state = ("healthy", "degraded", "unhealthy")[self.health]

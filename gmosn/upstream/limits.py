@@ -13,6 +13,9 @@ import os
 import cython
 
 if not cython.compiled:
+    from gmosn.io.wheel import Entry
+    from gmosn.observe.stats import Gauge
+
     CONNECTIONS, PENDING, REQUESTS, RETRIES = range(4)
 
 MAGIC = 0x31544D4C                       # "LMT1"
@@ -20,6 +23,9 @@ HEADER_WORDS = 8                         # magic, columns, rows
 KEY_WORDS = 2                            # a row's key: 16 bytes of hash
 ROW_WORDS = 4                            # one count per LimitKind
 EMPTY = bytes(16)
+LOOK_US = 500_000
+OPEN_GAUGES = ("cx_open", "rq_pending_open", "rq_open", "rq_retry_open")        # in the order of the kinds
+REMAINING_GAUGES = ("remaining_cx", "remaining_pending", "remaining_rq", "remaining_retries")
 ROWS = 16384                             # (cluster, priority) pairs; the file is sparse, unused rows cost nothing
 
 
@@ -126,8 +132,12 @@ class LimitTable:
         return found
 
 
-class Limits:
-    """The limits of one cluster at one routing priority ("default" or "high")."""
+class Limits(Entry):
+    """The limits of one cluster at one routing priority ("default" or "high").
+
+    The gauges say 1 while a limit is reached. Who reaches it sets its gauge at once; when other workers' counts fall
+    again is seen by looking, twice a second, as long as it is open.
+    """
 
     def __init__(self, table: LimitTable, cluster, priority="default", max_connections=1024, max_pending=1024,
                  max_requests=1024, max_retries=3, track_remaining=False):
@@ -148,6 +158,9 @@ class Limits:
         self.columns = table.columns
         self.first = table.counts + row * ROW_WORDS
         self.own = self.first + max(table.column, 0) * table.stride
+        self.wheel = None
+        self.open_gauges = self.remaining_gauges = None
+        self.is_open = self.looking = False
         if cython.compiled:
             self.p = cython.address(self.words[0])
 
@@ -183,6 +196,12 @@ class Limits:
             self.p[self.own + kind] += n
         else:
             self.words[self.own + kind] += n
+        if self.open_gauges is not None:
+            if n > 0:
+                if self.total(kind) >= self.maximum(kind):
+                    self._opened(kind)
+            elif self.is_open:
+                self._look()
 
     def retry_start(self):
         """Counts a retry in if the limit allows it; True means that retry_end() must follow."""
@@ -193,6 +212,64 @@ class Limits:
 
     def retry_end(self):
         self.add(RETRIES, -1)
+
+    # -- gauges
+
+    def show(self, stats, wheel):
+        """From now on keeps circuit_breakers.<priority>.* below `stats` (the cluster's scope). `wheel`: None = only at
+        this worker's own changes."""
+        scope = stats.scope(f"circuit_breakers.{self.priority}.")
+        self.open_gauges = [scope.gauge(name) for name in OPEN_GAUGES]
+        self.wheel = wheel
+        if self.track_remaining:
+            self.remaining_gauges = [scope.gauge(name) for name in REMAINING_GAUGES]
+            self._look()
+            self._look_again()
+
+    def hide(self):
+        """The cluster is gone: its gauges are not touched any more."""
+        self.open_gauges = self.remaining_gauges = None
+        self.is_open = False
+
+    def _opened(self, kind):
+        gauge: Gauge = self.open_gauges[kind]
+        gauge.set(1)
+        self.is_open = True
+        self._look_again()
+
+    def _look_again(self):
+        if not self.looking and self.wheel is not None:
+            self.looking = True
+            self.wheel.add(self, LOOK_US)
+
+    def _look(self):
+        kind: cython.int
+        total: cython.longlong
+        most: cython.longlong
+        gauge: Gauge
+        self.is_open = False
+        for kind in range(ROW_WORDS):
+            total = self.total(kind)
+            most = self.maximum(kind)
+            gauge = self.open_gauges[kind]
+            if total < most or gauge.value() == 0 and total == 0:
+                gauge.set(0)
+            else:
+                gauge.set(1)
+                self.is_open = self.is_open or total > 0
+            if self.remaining_gauges is not None:
+                gauge = self.remaining_gauges[kind]
+                gauge.set(most - total if most > total else 0)
+
+    def on_tick(self, now):
+        self.looking = False
+        if self.open_gauges is None:
+            return 0
+        self._look()
+        if not self.is_open and self.remaining_gauges is None:
+            return 0
+        self.looking = True
+        return LOOK_US
 
     def __repr__(self):
         return (f"<Limits {self.priority}: {self.total(CONNECTIONS)}/{self.max_connections} connections, "

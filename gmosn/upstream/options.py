@@ -77,7 +77,7 @@ class ClusterOptions:
         normal, high = (Limits(clusters.limit_table, self.name, priority, **values)
                         for priority, values in self.limits.items())
         return dict(stats=clusters.stats_for(context), limits=normal, high_limits=high, connector=connector,
-                    make_client=make_client, local_zone=_local_zone(context))
+                    make_client=make_client, local_zone=_local_zone(context), counted=not context.validating)
 
 
 def _duration(message, field, default):

@@ -1,6 +1,7 @@
 cimport cython
 from gmosn.clock cimport now_us
 from gmosn.io.connection cimport Connection
+from gmosn.io.wheel cimport Entry
 from gmosn.stream.api cimport ClientConnection, ClientStream
 from gmosn.upstream.cluster_stats cimport ClusterStats
 from gmosn.upstream.connector cimport Connector, Pause
@@ -32,7 +33,7 @@ cdef class HostPool:
     cdef public int total, connecting
     cpdef PooledConnection take(self)
 
-cdef class PoolGroup:
+cdef class PoolGroup(Entry):
     cdef public ClusterStats stats
     cdef public Limits limits
     cdef public Connector connector
@@ -41,6 +42,9 @@ cdef class PoolGroup:
     cdef public bint closing
     cdef public list waiting
     cdef long long arrivals
+    cdef public dict raw
+    cdef bint ticking
+    cpdef add_raw(self, PooledConnection entry)
     cpdef PooledConnection obtain(self, HostPool pool, bint fresh, long long deadline_us)
     cpdef put(self, PooledConnection entry)
     cpdef destroy(self, PooledConnection entry, bint remote, bint active)

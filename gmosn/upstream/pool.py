@@ -13,9 +13,12 @@ from gmosn.errors import Timeout, UpstreamConnectFailure, UpstreamConnectTimeout
 if not cython.compiled:
     from gmosn.clock import now_us
     from gmosn.io.connection import Connection
+    from gmosn.io.wheel import Entry
     from gmosn.stream.api import ClientConnection
     from gmosn.upstream.connector import Pause
     from gmosn.upstream.limits import CONNECTIONS, PENDING
+
+RAW_COUNT_US = 1_000_000
 
 
 class Waiter(Pause):
@@ -115,11 +118,11 @@ class HostPool:
                 f"{self.connecting} connecting, {len(self.idle)} idle, {len(self.waiters)} waiting>")
 
 
-class PoolGroup:
+class PoolGroup(Entry):
     """All pools of one cluster: what they share, and the slots that they compete for.
 
     `make_client`: Connection, Host -> ClientConnection; `idle_timeout_us`, `max_duration_us`, `max_requests`
-    (per connection): 0 = none; `waiting`: the pools with waiters.
+    (per connection): 0 = none; `waiting`: the pools with waiters; `raw`: {Connection: PooledConnection} of layer 4.
     """
 
     def __init__(self, stats, limits, connector, make_client, idle_timeout_us=3_600_000_000, max_duration_us=0,
@@ -134,6 +137,8 @@ class PoolGroup:
         self.closing = False
         self.waiting = []
         self.arrivals = 0
+        self.raw = {}
+        self.ticking = False
 
     def obtain(self, pool, fresh, deadline_us):
         """A connection of `pool` after take() had none: a new one, or the next that is released. Blocks.
@@ -296,6 +301,19 @@ class PoolGroup:
         self.stats.cx_tx_bytes_total.add(conn.bytes_out - entry.seen_out)
         entry.seen_in = conn.bytes_in
         entry.seen_out = conn.bytes_out
+
+    def add_raw(self, entry):
+        """A layer-4 connection is in use: its bytes are counted every second, since it may live for days."""
+        self.raw[entry.conn] = entry
+        if not self.ticking:
+            self.ticking = True
+            self.connector.wheel.add(self, RAW_COUNT_US)
+
+    def on_tick(self, now):
+        self.ticking = len(self.raw) > 0
+        for entry in self.raw.values():
+            self.count_bytes(entry)
+        return RAW_COUNT_US if self.ticking else 0
 
     # -- what waits
 

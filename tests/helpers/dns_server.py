@@ -9,6 +9,19 @@ import dns.rdatatype
 import dns.rrset
 
 
+def _same_port():
+    """A UDP and a TCP socket on one port that was free for both."""
+    while True:
+        tcp = socket.create_server(("127.0.0.1", 0))
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind(tcp.getsockname())
+            return udp, tcp
+        except OSError:
+            tcp.close()
+            udp.close()
+
+
 class DnsServer:
     """`records`: {"name.": {"A": (ttl, [ip, ...]), "CNAME": (ttl, "target.")}}; `mode`: "ok" | "servfail" | "silent";
     `questions`: [(name, kind)]; `port`."""
@@ -17,10 +30,8 @@ class DnsServer:
         self.records = records or {}
         self.mode = "ok"
         self.questions = []
-        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind(("127.0.0.1", 0))
+        self.udp, self.tcp = _same_port()
         self.port = self.udp.getsockname()[1]
-        self.tcp = socket.create_server(("127.0.0.1", self.port))
         self.truncate = False
         for serve in (self._serve_udp, self._serve_tcp):
             threading.Thread(target=serve, daemon=True).start()
