@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 
 def gmosn_command(*arguments):
-    return [sys.executable, "-m", "gmosn", *arguments]
+    return [sys.executable, "-m", "gmosn", "--disable-hot-restart", *arguments]
 
 
 def envoy_command(*arguments):

@@ -196,6 +196,8 @@ def check(options):
         raise OptionError(f"error: unknown drain-strategy '{options.drain_strategy}'")
     if options.use_dynamic_base_id and options.restart_epoch:
         raise OptionError(f"error: cannot use --restart-epoch={options.restart_epoch} with --use-dynamic-base-id")
+    if not re.fullmatch("[0-7]{1,4}", options.socket_mode):
+        raise OptionError(f"error: invalid socket-mode '{options.socket_mode}'")
     for tag in options.stats_tag:
         _check_stats_tag(tag)
     if options.hot_restart_version:

@@ -117,6 +117,11 @@ class Listener:
         self.acceptors = []
         return released
 
+    def accept_waiting(self):
+        """Accepts everybody who waits in the sockets' queues now: before close_sockets(), which would reset them."""
+        for acceptor in self.acceptors:
+            acceptor.accept_waiting()
+
     def close_sockets(self):
         """Stops accepting and closes the sockets: new connections are refused."""
         for acceptor in self.acceptors:

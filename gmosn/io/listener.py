@@ -49,6 +49,11 @@ class Acceptor:
             self.timer.close()
             self.timer = None
 
+    def accept_waiting(self):
+        """Accepts everybody who waits in the queue now: closing the socket would reset them."""
+        while self._accept():
+            pass
+
     def release(self):
         """Stops and gives the socket's descriptor away, with whoever waits in its queue."""
         self.stop()
@@ -62,6 +67,7 @@ class Acceptor:
         self.sock.close()
 
     def _accept(self):
+        """Returns how many."""
         accepted = 0
         while accepted < self.per_event:
             try:
@@ -83,6 +89,7 @@ class Acceptor:
                 break
         if accepted and self.on_batch is not None:
             self.on_batch(accepted)
+        return accepted
 
     def _pause(self):
         """Waiting clients stay in the kernel's queue; existing connections go on."""

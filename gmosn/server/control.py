@@ -19,7 +19,8 @@ from gmosn.observe.log import Logs
 from gmosn.observe.stats import Segment, Stats
 from gmosn.observe.stats_reader import SegmentReader
 from gmosn.server import messages as m
-from gmosn.server.channel import memory_file, read_memory_file
+from gmosn.server.channel import close_fds, memory_file, read_memory_file
+from gmosn.server.control_parts import control_context, start_admin, start_dns
 from gmosn.server.generation import BOOTSTRAP, bare_bootstrap, contents_of, digest_of, resources_of
 from gmosn.server.roles import settle_memory
 from gmosn.server.state import ServerState
@@ -27,9 +28,11 @@ from gmosn.server.validate import build_registry, tell_errors
 from gmosn.server.watchdog import Watchdog
 from gmosn.server.worker_links import WorkerLinks
 from gmosn.upstream.limits import LimitTable
-from gmosn.xds.registry import KINDS, LISTENER, Registry
+from gmosn.xds.registry import CLUSTER, KINDS, LISTENER, Registry
 
 ADMIN_KEY = "admin"
+FIRST_ANSWERS_WITHIN_S = 15.0            # of DNS, before traffic is served without; Envoy's initial fetch timeout
+KEEP_EVERY_S = 1.0                       # how often at most the supervisor gets new endpoints to keep
 
 
 class Control:
@@ -42,22 +45,24 @@ class Control:
         self.logs = Logs.from_options(options)
         self.log = self.logs.get("main")
         self.start = channel.receive()
-        segment_fd, self.limits_fd, *rest = self.start.fds
-        self.worker_segments = rest[:self.start.concurrency]
-        self.kept_generation = rest[self.start.concurrency:]
+        options.base_id = self.start.base_id         # may have been chosen by the supervisor
+        segment_fd, self._limits_fd, *rest = self.start.fds
+        self._kept_generation = rest[self.start.concurrency:]
         self.stats = Stats(Segment.attach(segment_fd))
-        self.readers = [SegmentReader(fd) for fd in (segment_fd, *self.worker_segments)]
+        self.readers = [SegmentReader(fd) for fd in (segment_fd, *rest[:self.start.concurrency])]
         self.state = ServerState(options.drain_time_s, options.drain_strategy == "gradual", self.start.started_us / 1e6,
                                  options.restart_epoch)
         self.workers = WorkerLinks(self._on_worker_up)
-        self.bootstrap = self.registry = self.admin_socket = None
-        self._bare, self._digest = b"", ""
+        self.bootstrap = self.registry = self.context = self.dns = None
         self.loaded_us = 0
         self.assignments = {}                        # {cluster name: serialized ClusterLoadAssignment} from DNS
         self.addresses = {}                          # {bind plan's key: [ip, port] or [path]}
-        self.bound = AsyncResult()
-        self.got_admin_socket = Event()
-        self.ended = Event()
+        self._bare, self._digest = b"", ""
+        self._sendable = False
+        self._to_keep = Event()
+        self._bound = AsyncResult()
+        self._admin_socket = AsyncResult()
+        self._ended = Event()
 
     def run(self):
         gevent.spawn(self._read_supervisor).name = "supervisor"
@@ -67,22 +72,25 @@ class Control:
             self._bind()
         except (ConfigError, ConfigErrors) as exc:
             return self._refuse(exc)
-        self._serve_generation()
-        self.ended.wait()
+        if not self._serve():
+            return 1
+        gevent.spawn(self._keep_current).name = "keep current"
+        self._ended.wait()
+        self.context.access_logs.close()
         return 0
 
     def _refuse(self, exc):
-        """The configuration cannot be used: says why and ends the instance (which keeps serving if it ever did)."""
+        """The configuration cannot be used: says why and ends the instance, unless that has served before."""
         tell_errors(self.options, self.log, exc)
         self.channel.send(m.Refused())
-        self.ended.wait(1.0)
         return 1
 
     # the configuration
 
     def _load(self):
-        if self.kept_generation:
-            self._take_over(m.decode(read_memory_file(self.kept_generation[0])))
+        if self._kept_generation:
+            self._take_over(m.decode(read_memory_file(self._kept_generation[0])))
+            close_fds(self._kept_generation)
         else:
             loaded = load_bootstrap(self.options)
             self.bootstrap = loaded.message
@@ -90,7 +98,7 @@ class Control:
             self.loaded_us = int(time.time() * 1e6)
         self._bare = bare_bootstrap(self.bootstrap)
         self._digest = digest_of(self._contents())
-        settle_memory()
+        self.context = control_context(self)
 
     def _take_over(self, contents):
         """Goes on where the dead predecessor was: all of it has been checked and is being served."""
@@ -111,9 +119,8 @@ class Control:
             for plan in bind_plans(resource.message):
                 owners[plan["key"]] = resource.name
                 plans.append(plan)
-        self.bound = AsyncResult()
         self.channel.send(m.Bind(plans))
-        answer = self.bound.get()
+        answer = self._bound.get()
         if answer.error:
             if answer.failed_key in owners:
                 self.logs.get("config").error("listener '%s' failed to bind or apply socket options: %s",
@@ -121,20 +128,28 @@ class Control:
             raise ConfigError(answer.error)
         self.addresses.update(answer.addresses)
 
-    def _serve_generation(self):
-        """Sends the generation and tells the supervisor when all workers serve it."""
-        number = self.registry.snapshot.number
+    def _serve(self):
+        """Sends the generation and waits until all workers serve it. False when one cannot.
+
+        No deadline: a worker that does not come up is the supervisor's business."""
+        self._start_dns()
+        self._sendable = True
         for link in self.workers:
             self._send_generation(link)
-        served, error = self.workers.wait_for(number, self.start.concurrency)
+        if ADMIN_KEY in self.addresses:
+            start_admin(self, self._admin_socket.get())
+        settle_memory()
+        served, error = self.workers.wait_for(self.registry.snapshot.number, self.start.concurrency)
         if not served:
             self._refuse(ConfigError(error))
-            return
-        fd = self._generation_file()
-        self.channel.send(m.Serving(number, fds=[fd]))
-        os.close(fd)
+            return False
+        self._tell_serving()
         self.state.initialized = True
-        self.log.info("all dependencies initialized. serving")
+        took_ms = max(0, int(time.time() * 1000 - self.start.started_us / 1000))
+        if not self._kept_generation:
+            self.stats.histogram("server.initialization_time_ms", "ms").record(took_ms)
+        self.log.info("all dependencies initialized. starting workers")
+        return True
 
     def _generation_file(self):
         return memory_file("gmosn-generation", m.encode(self._contents()))
@@ -144,11 +159,42 @@ class Control:
         self.workers.send_to(link, m.Generation(self.registry.snapshot.number, self._digest, fds=[fd]))
         os.close(fd)
 
+    def _tell_serving(self):
+        fd = self._generation_file()
+        self.channel.send(m.Serving(self.registry.snapshot.number, fds=[fd]))
+        os.close(fd)
+
     def _on_worker_up(self, link):
-        if self._digest:
+        if self._sendable:
             self._send_generation(link)
+            for name, wire in self.assignments.items():      # its predecessor's generation may have older ones
+                self.workers.send_to(link, m.Assignment(name, wire))
         if self.state.health_failed:
             self.workers.send_to(link, m.SetHealth(True))
+
+    # DNS
+
+    def _start_dns(self):
+        clusters = [resource.message for resource in self.registry.snapshot.of(CLUSTER)]
+        self.dns = start_dns(clusters, self.context, self._publish, self.logs.get("dns"))
+        if self.dns is not None and not self.assignments:
+            self.dns.wait_first(FIRST_ANSWERS_WITHIN_S)
+
+    def _publish(self, cluster, assignment):
+        """New endpoints of a cluster: to the workers now, to the supervisor (for processes to come) soon."""
+        wire = assignment.SerializeToString()
+        if self.assignments.get(cluster) != wire:
+            self.assignments[cluster] = wire
+            if self._sendable:
+                self.workers.send(m.Assignment(cluster, wire))
+            self._to_keep.set()
+
+    def _keep_current(self):
+        while True:
+            self._to_keep.wait()
+            self._to_keep.clear()
+            self._tell_serving()
+            gevent.sleep(KEEP_EVERY_S)
 
     # the supervisor
 
@@ -166,24 +212,25 @@ class Control:
         elif isinstance(message, m.WorkerDown):
             self._on_worker_down(message)
         elif isinstance(message, m.Bound):
-            self.bound.set(message)
+            self._bound.set(message)
         elif isinstance(message, m.Sockets):
-            self.admin_socket = message.fds[message.keys.index(ADMIN_KEY)]
-            self.got_admin_socket.set()
+            self._admin_socket.set(message.fds[message.keys.index(ADMIN_KEY)])
         elif isinstance(message, m.ReopenLogs):
             self.logs.reopen()
+            if self.context is not None:
+                self.context.access_logs.reopen()
         elif isinstance(message, m.Drain):
             if message.limit_s:
                 self.state.start_drain(exiting=True)
             else:
-                self.ended.set()
+                self._ended.set()
 
     def _on_worker_down(self, message):
-        """Forgets it. When its successor takes a while, what it was doing is cleared from the shared figures, too."""
+        """Forgets it. When its successor takes a while, what it held is given back already now."""
         self.workers.remove(message.index, message.pid)
         self.stats.counter("gmosn.worker_restarts").add(1)
         if message.away_ms:
-            LimitTable(self.limits_fd, -1).clear(message.index)
+            LimitTable(self._limits_fd, -1).clear(message.index)
 
 
 def admin_plans(bootstrap):

@@ -63,6 +63,7 @@ class Start(Message):
     started_us: int
     lives: int = 0
     supervisor_pid: int = 0
+    base_id: int = 0
 
 
 class Sockets(Message):

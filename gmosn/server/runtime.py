@@ -102,10 +102,11 @@ class Runtime:
         """Accepts nothing more; returns when the last connection has ended, or after `limit_s`."""
         listeners = self.all_listeners()
         for listener in listeners:
-            listener.drain()
+            listener.accept_waiting()
             listener.close_sockets()
         with gevent.Timeout(limit_s, False):
             while any(listener.live for listener in listeners):
+                gevent.sleep(DRAIN_LOOK_S)           # first: a request that is here already must not look like idling
                 for listener in listeners:
+                    listener.drain()
                     listener.close_idle()
-                gevent.sleep(DRAIN_LOOK_S)

@@ -14,6 +14,7 @@ from gmosn import COMPILED
 from gmosn.observe.log import Logs
 from gmosn.observe.stats import Segment
 from gmosn.server import messages as m
+from gmosn.server.base_id import BaseIdTaken, claim
 from gmosn.server.channel import Channel, close_fds
 from gmosn.server.listening import BindFailed, ListenSet
 from gmosn.server.process import Slot, exit_text
@@ -127,7 +128,8 @@ class Supervisor:
             fds += [worker.segment_fd for worker in self.workers]
         if self.generation_fd >= 0:
             fds.append(self.generation_fd)
-        slot.send(m.Start(slot.index, len(self.workers), self.started_us, slot.lives - 1, os.getpid(), fds=fds))
+        slot.send(m.Start(slot.index, len(self.workers), self.started_us, slot.lives - 1, os.getpid(),
+                          self.options.base_id, fds=fds))
         if slot.sockets:
             slot.send(m.Sockets(list(slot.sockets), fds=[sock.fileno() for sock in slot.sockets.values()]))
         for worker in self.workers if slot is self.control else [slot]:
@@ -312,5 +314,13 @@ def supervise(options):
         return 1
     for note in options.notes:
         logs.get("config").warning("%s", note)
+    try:
+        held = claim(options)
+    except (BaseIdTaken, OSError) as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 1
     signals = SignalQueue((*HANDLED_BY_SUPERVISOR, signal.SIGCHLD))
-    return Supervisor(options, logs, signals, bind, LimitTable.create(options.concurrency)).run()
+    code = Supervisor(options, logs, signals, bind, LimitTable.create(options.concurrency)).run()
+    if held is not None:
+        held.close()
+    return code

@@ -212,11 +212,14 @@ class Worker:
         listeners = [listener for listener in self.runtime.all_listeners()
                      if listener.inbound or not message.inbound_only]
         if message.graceful:
-            self.state.start_drain()
-            for listener in listeners:
-                listener.drain()
+            if message.inbound_only:
+                for listener in listeners:
+                    listener.drain()
+            else:
+                self.state.start_drain()
             if message.skip_exit:
                 return
             gevent.sleep(self.options.drain_time_s)
         for listener in listeners:
+            listener.accept_waiting()
             listener.close_sockets()

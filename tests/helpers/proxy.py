@@ -218,6 +218,8 @@ def proxy(config, *arguments, concurrency=1, **options):
     command = [sys.executable, "-m", "gmosn", "--concurrency", str(concurrency), *arguments]
     if "--drain-time-s" not in arguments:
         command += ["--drain-time-s", "2"]
+    if not {"--base-id", "--use-dynamic-base-id", "--disable-hot-restart"} & set(arguments):
+        command += ["--use-dynamic-base-id"]             # other instances run on this machine
     return RunningProxy(command, with_admin(config), **options)
 
 
