@@ -9,20 +9,21 @@ REFRESH_S = 5.0
 
 
 class ResolverOptions:
-    """`servers`: ["ip" or (ip, port)] asked instead of resolv.conf's, () = those; `tcp`; `search`: use its search
-    domains; `timeout_s` per try; `tries`."""
+    """`servers`: [(ip, port)] asked instead of resolv.conf's, () = those; `tcp`; `search`: use its search domains;
+    `timeout_s` per try; `tries`; `rotate`: not always the first server first."""
 
-    def __init__(self, servers=(), tcp=False, search=True, timeout_s=5.0, tries=4):
+    def __init__(self, servers=(), tcp=False, search=True, timeout_s=5.0, tries=4, rotate=False):
         self.servers = tuple(servers)
         self.tcp = tcp
         self.search = search
         self.timeout_s = timeout_s
         self.tries = tries
+        self.rotate = rotate
 
     @property
     def key(self):
         """Equal for options that may share a resolver."""
-        return (self.servers, self.tcp, self.search, self.timeout_s, self.tries)
+        return (self.servers, self.tcp, self.search, self.timeout_s, self.tries, self.rotate)
 
 
 class DnsOptions:
@@ -95,7 +96,7 @@ def _typed(extension, context, place):
         _servers(message.resolvers, (*place, "typed_config")), options.use_tcp_for_dns_lookups,
         not options.no_default_search_domain,
         message.query_timeout_seconds.value if message.HasField("query_timeout_seconds") else 5.0,
-        message.query_tries.value if message.HasField("query_tries") else 4)
+        message.query_tries.value if message.HasField("query_tries") else 4, message.rotate_nameservers)
 
 
 def _servers(addresses, place, field="resolvers"):

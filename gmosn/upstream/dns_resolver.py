@@ -73,6 +73,7 @@ class Resolver:
             engine.nameservers = [dns.nameserver.Do53Nameserver(ip, port) for ip, port in options.servers]
         elif not engine.nameservers:
             engine.nameservers = ["127.0.0.1"]
+        engine.rotate = options.rotate
         engine.timeout = options.timeout_s
         engine.lifetime = options.timeout_s * options.tries
         return engine

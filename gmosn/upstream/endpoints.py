@@ -65,7 +65,9 @@ def _describe(host, endpoint, group):
     host.priority = group.priority
     host.locality = group.locality if group.HasField("locality") else None
     host.locality_weight = group.load_balancing_weight.value
-    host.zone = group.locality.zone
+    where = group.locality
+    host.zone = where.zone
+    host.locality_key = f"{where.region}\0{where.zone}\0{where.sub_zone}"
     host.metadata = endpoint.metadata if endpoint.HasField("metadata") else None
     host.canary = _is_canary(endpoint.metadata)
 

@@ -4,7 +4,7 @@ from gmosn.observe.stats cimport Counter, Gauge
 cdef class Host:
     cdef public object address
     cdef public bytes name
-    cdef public str hostname, zone
+    cdef public str hostname, zone, locality_key
     cdef public int weight, priority, health
     cdef public bint canary, gone
     cdef public object locality, metadata, cluster, pool, high_pool

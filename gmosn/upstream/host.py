@@ -11,15 +11,16 @@ class Host:
     """One endpoint of one cluster.
 
     `address`: io.address.Address; `name`: its text (%UPSTREAM_HOST%); `weight` >= 1; `health`: HEALTHY, DEGRADED or
-    UNHEALTHY; `active`: requests in flight from this process; `gone`: no longer in the cluster, finishes what it has;
-    `pool`: upstream.pool.HostPool. Weight, health, locality and metadata follow the newest assignment.
+    UNHEALTHY; `active`: requests in flight from this process; `locality_key`: equal for hosts of one locality; `gone`:
+    no longer in the cluster, finishes what it has; `pool`, `high_pool`: upstream.pool.HostPool per routing priority.
+    Weight, health, locality and metadata follow the newest assignment.
     """
 
     def __init__(self, address, stats=None, cluster_name=""):
         """`stats`: observe.stats.Stats at the root (None: no per-host stats, for hosts that serve nothing)."""
         self.address = address
         self.name = address.text
-        self.hostname = self.zone = ""
+        self.hostname = self.zone = self.locality_key = ""
         self.weight = 1
         self.priority = self.health = self.active = 0
         self.locality_weight = 0

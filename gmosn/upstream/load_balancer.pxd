@@ -5,7 +5,7 @@ from gmosn.upstream.host cimport Host, HostSet, PriorityLevel
 
 @cython.final
 cdef class Picker:
-    cdef public list hosts, heap
+    cdef public list hosts, heap, localities
     cdef public bint weighted
     cdef public unsigned long index
     cdef double now
@@ -15,6 +15,7 @@ cdef class LoadBalancer:
     cdef public HostSet hosts
     cdef public Counter panics
     cdef public int panic_threshold
+    cdef public bint locality_weighted
     cdef public list loads, in_panic
     cdef list pickers
     cdef Picker only
@@ -26,6 +27,7 @@ cdef class LoadBalancer:
     cpdef unsigned long long random(self)
     cdef Picker _choose_picker(self)
     cdef Host _pick_scheduled(self, Picker picker)
+    cdef Picker _pick_locality(self, Picker picker)
 
 cdef class RoundRobin(LoadBalancer):
     pass

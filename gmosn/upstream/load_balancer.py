@@ -20,13 +20,15 @@ class Picker:
     """One list of hosts to choose from and a policy's memory of it.
 
     `heap`: (deadline, order, host) when weights differ: the host with the earliest deadline is next and comes back
-    1/weight later. `index` counts round robin picks when they do not.
+    1/weight later. `index` counts round robin picks when they do not. `localities`: None, or a heap of (deadline,
+    order, Picker, weight): which locality is next.
     """
 
     def __init__(self, hosts, weighted):
         self.hosts = hosts
         self.weighted = weighted
         self.heap = []
+        self.localities = None
         self.index = 0
         self.now = 0.0
         self.order = 0
@@ -35,9 +37,11 @@ class Picker:
 class LoadBalancer:
     """Base of the policies: a policy overrides pick(), and weight_of() if weights change with load."""
 
-    def __init__(self, panic_threshold=PANIC_THRESHOLD, seed=None):
-        """`panic_threshold`: per cent; `seed`: int > 0, for tests."""
+    def __init__(self, panic_threshold=PANIC_THRESHOLD, seed=None, locality_weighted=False):
+        """`panic_threshold`: per cent; `seed`: int > 0, for tests; `locality_weighted`: localities share the load by
+        their weights (locality_weighted_lb_config)."""
         self.panic_threshold = panic_threshold
+        self.locality_weighted = locality_weighted
         self.panics = None
         self.state = seed or int.from_bytes(os.urandom(4), "little") | 1
         self.on_hosts_changed(HostSet([]))
@@ -49,6 +53,8 @@ class LoadBalancer:
             picker = self._choose_picker()
         if picker is None or not picker.hosts:
             return None
+        if picker.localities is not None:
+            picker = self._pick_locality(picker)
         return self.pick(picker)
 
     def on_hosts_changed(self, hosts):
@@ -57,7 +63,10 @@ class LoadBalancer:
         self.hosts = hosts
         self.pickers = []
         for level in hosts.priorities:
-            self.pickers.append([self._picker(level.hosts), self._picker(level.healthy), self._picker(level.degraded)])
+            made = [self._picker(level.hosts), self._picker(level.healthy), self._picker(level.degraded)]
+            if self.locality_weighted:
+                self._split(level, made)
+            self.pickers.append(made)
         health, degraded = _availability(hosts)
         self.in_panic = _panic_levels(hosts, health, degraded, self.panic_threshold)
         self.loads = _priority_loads(hosts, health, degraded, all(self.in_panic))
@@ -76,6 +85,34 @@ class LoadBalancer:
             for _ in range(self.random() % len(hosts)):     # workers must not all start with the same host
                 self._pick_scheduled(picker)
         return picker
+
+    def _split(self, level, pickers):
+        """Gives the healthy and the degraded picker of a level a schedule of localities, if any has a weight. A
+        locality counts with its weight times its availability, overprovisioned; in panic there are no localities."""
+        everything = _by_locality(level.hosts)
+        picker: Picker
+        inner: Picker
+        for kind in (HEALTHY, DEGRADED):
+            picker = pickers[kind]
+            heap = []
+            for key, hosts in sorted(_by_locality(picker.hosts).items()):
+                ratio = self.hosts.overprovisioning / 100 * len(hosts) / len(everything[key])
+                weight = hosts[0].locality_weight * min(1.0, ratio)
+                if weight > 0:
+                    inner = self._picker(hosts)
+                    picker.order += 1
+                    heapq.heappush(heap, (1.0 / weight, picker.order, inner, weight))
+            if heap:
+                picker.localities = heap
+                picker.now = 0.0
+
+    def _pick_locality(self, picker):
+        entry: tuple = picker.localities[0]
+        weight: cython.double = entry[3]
+        at: cython.double = entry[0]
+        picker.order += 1
+        heapq.heapreplace(picker.localities, (at + 1.0 / weight, picker.order, entry[2], weight))
+        return entry[2]
 
     def _choose_picker(self):
         """Priority by its share of the load, then healthy, degraded or (panic) all hosts of it."""
@@ -155,11 +192,12 @@ class LeastRequest(LoadBalancer):
     """Equal weights: the least busy of `choice_count` random hosts (or of all, `full_scan`). Different weights: a
     schedule whose weights are weight / (active + 1) ** active_bias at the time of each pick."""
 
-    def __init__(self, choice_count=2, active_bias=1.0, full_scan=False, panic_threshold=PANIC_THRESHOLD, seed=None):
+    def __init__(self, choice_count=2, active_bias=1.0, full_scan=False, panic_threshold=PANIC_THRESHOLD, seed=None,
+                 locality_weighted=False):
         self.choice_count = choice_count
         self.active_bias = active_bias
         self.full_scan = full_scan
-        LoadBalancer.__init__(self, panic_threshold, seed)
+        LoadBalancer.__init__(self, panic_threshold, seed, locality_weighted)
 
     def pick(self, picker):
         hosts: list = picker.hosts
@@ -201,6 +239,13 @@ class LeastRequest(LoadBalancer):
         if self.active_bias == 1.0:
             return host.weight / (host.active + 1.0)
         return host.weight / (host.active + 1.0) ** self.active_bias
+
+
+def _by_locality(hosts):
+    found = {}
+    for host in hosts:
+        found.setdefault(host.locality_key, []).append(host)
+    return found
 
 
 def _availability(hosts):

@@ -58,6 +58,9 @@ class ClusterOptions:
             http1 = _http1_options(message, where)
             if message.HasField("common_http_protocol_options"):
                 common, place = message.common_http_protocol_options, where
+        if common.HasField("max_stream_duration"):
+            raise ConfigError("gmosn does not implement max_stream_duration of a cluster",
+                              (*place, "common_http_protocol_options", "max_stream_duration"))
         self.idle_timeout_us = _duration(common, "idle_timeout", HOUR_US)
         self.max_duration_us = _duration(common, "max_connection_duration", 0)
         self.max_requests_per_connection = (common.max_requests_per_connection.value

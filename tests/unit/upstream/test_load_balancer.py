@@ -175,3 +175,37 @@ def test_new_hosts_are_taken_over():
     made = balancer(RoundRobin, [host(1)])
     made.on_hosts_changed(HostSet([host(2), host(3)]))
     assert set(picks(made, 10)) == {2, 3}
+
+
+def locality(name, weight, healthy, unhealthy=0):
+    made = level(healthy, unhealthy=unhealthy, priority=0)
+    for number, one in enumerate(made):
+        one.address = Address.parse("10.0.0.1", 1000 * name + number)
+        one.locality_key, one.locality_weight = str(name), weight
+    return made
+
+
+@pytest.mark.parametrize("cls", [RoundRobin, LeastRequest, Random])
+def test_localities_share_by_weight(cls):
+    made = balancer(cls, locality(1, 1, 5) + locality(2, 3, 1) + locality(3, 0, 1), locality_weighted=True)
+    found = picks(made, 4000)
+    assert sum(count for port, count in found.items() if port < 2000) == 1000
+    assert found[2000] == 3000
+
+
+def test_a_locality_counts_with_its_availability():
+    """Half of the second one is gone: 1.4 * 0.5 of its weight is left."""
+    made = balancer(RoundRobin, locality(1, 10, 4) + locality(2, 10, 2, unhealthy=2), locality_weighted=True)
+    found = picks(made, 17_000)
+    assert sum(count for port, count in found.items() if port < 2000) == pytest.approx(10_000, abs=2)
+
+
+def test_without_weights_localities_do_not_matter():
+    made = balancer(RoundRobin, locality(1, 0, 3) + locality(2, 0, 1), locality_weighted=True)
+    assert picks(made, 400) == {1000: 100, 1001: 100, 1002: 100, 2000: 100}
+
+
+def test_in_panic_localities_do_not_matter():
+    hosts = locality(1, 1, 1, unhealthy=4) + locality(2, 99, 0, unhealthy=5)
+    made = balancer(RoundRobin, hosts, locality_weighted=True)
+    assert len(picks(made, 100)) == 10
