@@ -20,7 +20,7 @@ TWO_ADMIN_LAYERS = "Too many admin layers specified in LayeredRuntime, at most o
 
 
 def static_resources(bootstrap):
-    """(Resources of a Bootstrap, ConfigErrors of those that cannot be told apart as a list)."""
+    """(Resources of a Bootstrap, the ConfigErrors of those that are there twice)."""
     static = bootstrap.static_resources
     resources, errors = [], []
     for field, kind in (("secrets", SECRET), ("clusters", CLUSTER), ("listeners", LISTENER)):
@@ -30,7 +30,8 @@ def static_resources(bootstrap):
             name = message.name
             if kind == CLUSTER and name in seen:
                 errors.append(ConfigError(f"cluster manager: duplicate cluster '{name}'", (*path, "name")))
-            elif kind == LISTENER and not name:
+                continue
+            if kind == LISTENER and not name:
                 name = str(uuid.uuid4())             # as Envoy
             seen.add(name)
             resources.append(Resource(kind, name, message, path=path))
@@ -78,7 +79,7 @@ class ResourceCheck:
                 collect(errors, resource.path, build, resource)
         errors.extend(address_conflicts(snapshot))
         if errors:
-            raise ConfigErrors(errors)
+            raise ConfigErrors(without_consequences(errors, snapshot))
 
     def _cluster(self, resource):
         self.context.clusters.add(Cluster.from_proto(resource.message, self.context))
@@ -95,6 +96,12 @@ def collect(errors, path, function, *arguments):
         errors.extend(exc.under(*path).errors)
     except ConfigError as exc:
         errors.append(exc.under(*path))
+
+
+def without_consequences(errors, snapshot):
+    """The ConfigErrors without "unknown cluster" for clusters that are there and could not be built."""
+    expected = {f"unknown cluster '{resource.name}'" for resource in snapshot.of(CLUSTER)}
+    return [error for error in errors if error.message[error.message.find("unknown cluster"):] not in expected]
 
 
 def address_conflicts(snapshot):

@@ -103,6 +103,7 @@ class Filler:
         self._warned = set()
         self._muted = not check_support              # inside something refused, only the outermost is reported
         self._plans = plans or built_in_plans()
+        self._optional = False                       # inside a filter that says is_optional
 
     def fill(self, value, message, path=None):
         """Fills `message` from `value`. `path`: linked (parent, key) pairs or None at the root."""
@@ -126,6 +127,7 @@ class Filler:
             self._any(value, message, path)
             return
         fields = plan.fields
+        self._optional = "is_optional" in fields and (value.get("is_optional") or value.get("isOptional")) is True
         chosen = None
         for key, item in value.items():
             field = fields.get(key)
@@ -232,7 +234,11 @@ class Filler:
         inner = cls()
         refused = not self._muted and full_name not in TYPED_STRUCTS and not self._plans.table.has_type(full_name)
         if refused:
-            self.error((path, "@type"), refused_type(full_name))
+            if self._optional:                       # Envoy leaves out what it has no implementation of, and so do we
+                text = f"{refused_type(full_name)}; it is optional and left out"
+                self.warnings.append((unlink((path, "@type")), text))
+            else:
+                self.error((path, "@type"), refused_type(full_name))
             self._muted = True
         self._inside_any(self._plans.of(cls.DESCRIPTOR), value, inner, path)
         if refused:

@@ -1,7 +1,7 @@
 """YAML and JSON scalars -> protobuf scalars, as lenient as the parser Envoy uses (protobuf's "legacy" JSON mode).
 
 Numbers may be strings ("5", "5.0", "1e3", "0x10"), booleans may be words, enum names may be in any case; strings must
-be strings. Every rule here was tried on Envoy 1.40 (tests/unit/config/test_leniency.py has the list).
+be strings. Every rule here was tried on Envoy 1.40 (tests/unit/config/test_fill_leniency.py has the list).
 """
 import base64
 import binascii

@@ -1,8 +1,8 @@
 """A fast reader for plain block YAML: what tools write, one `key: value` or `- value` a line.
 
 It takes a subset of which there is no doubt and gives up on everything else (flow collections with content, anchors,
-tags, block scalars, several lines to a scalar, trailing comments, tabs, anything but ASCII), so that libyaml decides. The
-invariant, fuzzed: when it returns a value, libyaml's events give the same one. It takes about half their time.
+tags, block scalars, several lines to a scalar, trailing comments, tabs, anything but ASCII), so that libyaml decides.
+The invariant, fuzzed: when it returns a value, libyaml's events give the same one. It takes about half their time.
 """
 import re
 

@@ -1,5 +1,6 @@
 """Builds the HTTP filters of a connection manager, and the per-route configurations of filters."""
-from gmosn.errors import ConfigError
+from gmosn.errors import ConfigError, RouteNotFound
+from gmosn.filter.api import TerminalHttpFilter
 
 CATEGORY = "envoy.filters.http"
 PER_ROUTE = "envoy.filters.http.per_route"
@@ -36,7 +37,16 @@ def build_http_filters(protos, context):
         for built in filters:
             built.close()
         raise
-    return filters
+    return filters or [NoFilters()]
+
+
+class NoFilters(TerminalHttpFilter):
+    """Ends a chain without filters. Envoy accepts one, and leaves each request without an answer until a timeout."""
+
+    name = "no filters"
+
+    def run(self, stream):
+        raise RouteNotFound()
 
 
 def _build_one(proto, context):

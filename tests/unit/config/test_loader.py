@@ -165,6 +165,30 @@ static_resources:
         "implement the extension type 'envoy.extensions.filters.network.redis_proxy.v3.RedisProxy'"]
 
 
+HCM = """\
+static_resources:
+  listeners:
+  - address: {socket_address: {address: 127.0.0.1, port_value: 1}}
+    filter_chains:
+    - filters:
+      - name: hcm
+        typed_config:
+          "@type": x.y/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: a
+          route_config: {}
+          http_filters:
+          - {name: a, %s typed_config: {"@type": x.y/envoy.extensions.filters.http.cors.v3.Cors}}
+          - {name: b, typed_config: {"@type": x.y/envoy.extensions.filters.http.router.v3.Router}}
+"""
+
+
+def test_an_optional_filter_that_is_not_implemented_is_left_out():
+    with pytest.raises(ConfigErrors):
+        load_text(HCM % "")
+    (warning,) = load_text(HCM % "is_optional: true,").warnings
+    assert "gmosn does not implement the extension type 'envoy.extensions.filters.http.cors.v3.Cors'; it is " in warning
+
+
 @pytest.mark.parametrize("text", ["header_prefix: ''", "overload_manager: null", "stats_sinks: []"])
 def test_a_not_implemented_field_that_is_not_set_is_no_problem(text):
     assert load_text(text)

@@ -29,7 +29,7 @@ def answer(text):
         return NotSimple
 
 
-def same_as_events(text):
+def check_same_as_events(text):
     fast = answer(text)
     if fast is NotSimple:
         return
@@ -43,7 +43,7 @@ def same_as_events(text):
 @settings(max_examples=150, deadline=None)
 @given(VALUES, st.sampled_from([None, False]), st.integers(2, 4), st.sampled_from([20, 1000]))
 def test_what_dumpers_write(value, flow, indent, width):
-    same_as_events(yaml.dump(value, default_flow_style=flow, indent=indent, width=width, Dumper=yaml.SafeDumper))
+    check_same_as_events(yaml.dump(value, default_flow_style=flow, indent=indent, width=width, Dumper=yaml.SafeDumper))
 
 
 @settings(max_examples=300, deadline=None)
@@ -51,13 +51,13 @@ def test_what_dumpers_write(value, flow, indent, width):
 @example([("", "a:"), ("", "- x"), ("", "b: 1")])
 @example([("", "- a:"), ("  ", "- x"), ("", "- b")])
 def test_lines_put_together_at_random(lines):
-    same_as_events("\n".join(indent + text for indent, text in lines))
+    check_same_as_events("\n".join(indent + text for indent, text in lines))
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text("ab:- \n#'\"[]{}0\t", max_size=24))
 def test_characters_put_together_at_random(text):
-    same_as_events(text)
+    check_same_as_events(text)
 
 
 @pytest.mark.parametrize(("text", "value"), [
