@@ -45,7 +45,7 @@ docs: build $(VENV)/.installed-dev      ## the generated parts of README.md and 
 	$(PY) -m docs.generate
 
 soak: build $(VENV)/.installed-dev      ## the reliability tests at full size
-	GMOSN_SOAK=1 GMOSN_ACCEL=require $(PY) -m pytest tests/integration/test_reliability.py -s $(ARGS)
+	GMOSN_SOAK=1 GMOSN_ACCEL=require $(PY) -m pytest tests/integration/test_reliability.py tests/integration/test_soak.py -s $(ARGS)
 
 clean:
 	rm -rf build dist *.egg-info $(VENV)

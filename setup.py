@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -85,6 +86,7 @@ class BuildHot(build_ext):
         missing = [ext for ext in self.extensions if not self.kept[ext.name].exists()]
         self.parallel = min(os.cpu_count() or 1, len(missing)) or None
         if missing:
+            self._try_compiler()
             from Cython.Build import cythonize
             translated = cythonize([Extension(ext.name, ext.sources) for ext in missing], quiet=True, force=True,
                                    build_dir=str(HERE / "build" / "c"), compiler_directives=DIRECTIVES,
@@ -92,6 +94,13 @@ class BuildHot(build_ext):
             for ext, done in zip(missing, translated, strict=True):
                 ext.sources = done.sources
         super().build_extensions()
+
+    def _try_compiler(self):
+        """Raises at once, before anything is translated, where no compiler or no Python.h is."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "probe.c")
+            source.write_text("#include <Python.h>\n")
+            self.compiler.compile([str(source)], output_dir=folder)
 
     def build_extension(self, ext):
         target, kept = Path(self.get_ext_fullpath(ext.name)), self.kept[ext.name]

@@ -1,7 +1,7 @@
 """`make bench`: gmosn next to Envoy and nginx, in one run.
 
-Each proxy has one worker and is pinned to one core, load and upstreams to another; the proxies take turns round by round;
-CPU is that of the proxy's whole process tree. Raw rounds go to bench/out/*.json, the table to stdout.
+Each proxy has one worker and is pinned to one core, load and upstreams to another; the proxies take turns round by
+round; CPU is that of the proxy's whole process tree. Raw rounds go to bench/out/*.json, the table to stdout.
 """
 import argparse
 import json

@@ -21,8 +21,9 @@ def tcp(upstreams):
 
 def many_routes(upstreams, log_path):
     """20 virtual hosts x 50 routes and an access log in the default format."""
-    hosts = [{"name": f"host{host}", "domains": [f"host{host}.test"],
-              "routes": [route("web", f"/api/v{number}/") for number in range(ROUTES)]} for host in range(VIRTUAL_HOSTS)]
+    routes = [route("web", f"/api/v{number}/") for number in range(ROUTES)]
+    hosts = [{"name": f"host{host}", "domains": [f"host{host}.test"], "routes": routes}
+             for host in range(VIRTUAL_HOSTS)]
     return bootstrap([listener(hcm(virtual_hosts=hosts, access_log=access_log(log_path)))],
                      [cluster("web", upstreams.http)])
 

@@ -7,7 +7,7 @@ CPUCLOCK_SCHED = 2                                      # <linux/posix-timers.h>
 
 
 def cpu_s(pid):
-    """CPU seconds that a process used so far, all its threads, exact to the microsecond (/proc/PID/stat counts 10 ms)."""
+    """CPU seconds of a process so far, all its threads, exact to the microsecond (/proc/PID/stat counts in 10 ms)."""
     return time.clock_gettime((~pid << 3) | CPUCLOCK_SCHED)
 
 

@@ -33,8 +33,8 @@ def validate_big(upstreams, options):
     for number in range(options.rounds + 1):
         for name, command in commands(options).items():
             cpu, start = children_cpu_s(), time.monotonic()
-            done = subprocess.run(on_core(cores()[0], [*command, "--mode", "validate", "-c", path]), capture_output=True,
-                                  text=True)
+            done = subprocess.run(on_core(cores()[0], [*command, "--mode", "validate", "-c", path]),
+                                  capture_output=True, text=True)
             if done.returncode or f"configuration '{path}' OK" not in done.stdout + done.stderr:
                 raise RuntimeError(f"{name}: {done.stdout}{done.stderr}")
             if number:
@@ -49,13 +49,12 @@ def start_to_first_request(upstreams, options):
     figures = {name: [] for name in commands(options)}
     for number in range(options.rounds + 1):
         for name, command in commands(options).items():
-            port = free_port()
-            here = re.sub(r"port_value: (10000|9901)\b", lambda match: f"port_value: {port if match[1] == '10000' else 0}", text)
-            path = OUT / "start.yaml"
-            path.write_text(re.sub(r"port_value: 1000[12]\b", f"port_value: {upstreams.http}", here))
+            port, path = free_port(), OUT / "start.yaml"
+            path.write_text(with_ports(text, {"10000": port, "9901": 0, "10001": upstreams.http,
+                                              "10002": upstreams.http}))
             start = time.monotonic()
-            process = subprocess.Popen([*command, "-c", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                       stdin=subprocess.DEVNULL)
+            process = subprocess.Popen([*command, "-c", str(path)], stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
             try:
                 answered = first_answer(process, port)
             finally:
@@ -64,6 +63,11 @@ def start_to_first_request(upstreams, options):
             if number:
                 figures[name].append({"wall_ms": (answered - start) * 1e3})
     return figures
+
+
+def with_ports(text, ports):
+    """The configuration with other ports. `ports`: {old as str: new}."""
+    return re.sub(r"port_value: (\d+)", lambda match: f"port_value: {ports[match[1]]}", text)
 
 
 def first_answer(process, port):

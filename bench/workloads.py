@@ -35,7 +35,8 @@ def wrk(port, seconds, script=None, headers=(), path="/"):
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *(f"-H{header}" for header in headers)]
     if script is not None:
         command += ["-s", script]
-    done = subprocess.run(on_core(cores()[1], [*command, f"http://127.0.0.1:{port}{path}"]), capture_output=True, text=True)
+    done = subprocess.run(on_core(cores()[1], [*command, f"http://127.0.0.1:{port}{path}"]), capture_output=True,
+                          text=True)
     found = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m)", done.stdout)
     if done.returncode or "Non-2xx" in done.stdout or "Socket errors" in done.stdout or not found:
         raise LoadFailed(done.stdout + done.stderr)

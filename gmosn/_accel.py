@@ -13,7 +13,7 @@ import sys
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
 from importlib.util import spec_from_file_location
 
-FLAGS = ("-O2", "-fno-plt", "-D_GNU_SOURCE", "-Wno-unused-function")
+FLAGS = ("-O2", "-g0", "-fno-plt", "-D_GNU_SOURCE", "-Wno-unused-function")
 
 
 def hot_modules(root):

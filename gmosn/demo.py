@@ -1,7 +1,7 @@
 """`make run`: gmosn with conf/envoy.yaml and the two upstream services that it routes to, in one terminal.
 
-Arguments are gmosn's own (`python -m gmosn.demo --bootstrap conf/envoy.yaml`). The services run in threads of this process,
-gmosn in a child; Ctrl-C or SIGTERM ends all of them, and the exit status is gmosn's.
+Arguments are gmosn's own (`python -m gmosn.demo --bootstrap conf/envoy.yaml`). The services run in threads of this
+process, gmosn in a child; Ctrl-C or SIGTERM ends all of them, and the exit status is gmosn's.
 """
 import http.client
 import signal
@@ -110,7 +110,8 @@ def main(arguments):
             return 1
     with tempfile.TemporaryDirectory(prefix="gmosn-demo-") as folder:
         address_file = Path(folder, "admin")
-        process = subprocess.Popen([sys.executable, "-m", "gmosn", "--admin-address-path", str(address_file), *arguments])
+        process = subprocess.Popen([sys.executable, "-m", "gmosn", "--admin-address-path", str(address_file),
+                                    *arguments])
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda got, frame: process.send_signal(got))
         admin = wait_ready(process, address_file)

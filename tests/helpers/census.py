@@ -39,3 +39,13 @@ class GreenletCount:
         gc.collect()
         alive = sum(1 for one in gc.get_objects() if isinstance(one, greenlet) and not one.dead)
         return Response(200, b"%d" % (alive - 1))
+
+
+class SlowFilter:
+    """A Python filter: GET /filter blocks for a quarter of a second, as a filter that asks a database would."""
+
+    def on_request(self, stream):
+        """In blocking style: only this stream waits."""
+        import time
+        if stream.request.path == b"/filter":
+            time.sleep(0.25)  # sleeps: the wait is what the test is about

@@ -8,7 +8,7 @@ from tests.helpers.timing import SCALE
 
 @dataclass
 class Response:
-    """One response as it stood on the wire. `headers`: pairs of bytes in order, names as sent; `body` without framing."""
+    """One response as it stood on the wire. `headers`: pairs of bytes in order, names as sent; `body` is unframed."""
 
     status: int
     reason: bytes
@@ -35,7 +35,7 @@ class Closed(Exception):
 
 
 class Client:
-    """One connection to `port` on 127.0.0.1 (or `address`: anything that socket.connect takes). Blocks up to `timeout_s`."""
+    """One connection to `port` on 127.0.0.1 (or `address`: what socket.connect takes). Blocks up to `timeout_s`."""
 
     def __init__(self, port=None, *, address=None, family=socket.AF_INET, timeout_s=5.0, receive_buffer=None):
         self.sock = socket.socket(family, socket.SOCK_STREAM)

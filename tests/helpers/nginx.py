@@ -33,7 +33,8 @@ class Nginx:
             events {{ worker_connections 16384; }}
             http {{
                 keepalive_requests 1000000000; keepalive_timeout 3600; tcp_nodelay on; sendfile on;
-                client_body_buffer_size 64k; client_body_temp_path {self.folder}/body; proxy_temp_path {self.folder}/proxy;
+                client_body_buffer_size 64k; client_body_temp_path {self.folder}/body;
+                proxy_temp_path {self.folder}/proxy;
                 {http}
             }}""")
         self._process = subprocess.Popen([*prefix, nginx_binary(), "-p", str(self.folder), "-c", str(config)],

@@ -4,9 +4,9 @@
         assert p.client().get("/").status == 200
         assert p.counter("cluster.backend.upstream_rq_total") == 1
 
-Readiness is seen, not slept for: the admin's address file, then /ready, then the ports that /listeners reports. When the
-test fails inside the `with`, the log's tail and the config dump are printed. Leaving it checks that the process ends on
-SIGTERM with 0, that no child outlives it and that its log has no traceback.
+Readiness is seen, not slept for: the admin's address file, then /ready, then the ports that /listeners reports. When
+the test fails inside the `with`, the log's tail and the config dump are printed. Leaving it checks that the process ends
+on SIGTERM with 0, that no child outlives it and that its log has no traceback.
 """
 import json
 import os
@@ -28,7 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 class RunningProxy:
     """A started proxy. `process`: the Popen of its first process; `folder`: a scratch directory with config and log."""
 
-    def __init__(self, command, config, *, env=None, folder=None, ready_s=10.0, wait_ready=True, leaves_traceback=False):
+    def __init__(self, command, config, *, env=None, folder=None, ready_s=10.0, wait_ready=True,
+                 leaves_traceback=False):
         self._own_folder = folder is None
         self.folder = Path(folder or tempfile.mkdtemp(prefix="gmosn-test-"))
         self.config_path = self.folder / "bootstrap.json"

@@ -9,7 +9,7 @@ from tests.helpers.timing import SCALE
 
 @dataclass
 class Request:
-    """What arrived: `raw` is the head byte for byte, `headers` pairs of bytes as sent; `body` is what was read of it."""
+    """What arrived: `raw` is the head byte for byte, `headers` pairs of bytes as sent; `body` is what was read."""
 
     raw: bytes
     method: bytes
@@ -28,7 +28,7 @@ class Request:
 
 
 class Exchange:
-    """One request on one connection, as a handler sees it. Handlers may block; an OSError in one ends the connection."""
+    """One request on one connection, as a handler sees it. It may block; an OSError ends the connection."""
 
     def __init__(self, server, sock, reader, request):
         self.server, self.sock, self.reader, self.request = server, sock, reader, request
@@ -165,7 +165,7 @@ class TcpUpstream:
 
 
 class HttpUpstream(TcpUpstream):
-    """An HTTP/1.1 server. `handler(exchange)` answers; `requests` holds every request whose head was complete, in order.
+    """An HTTP/1.1 server. `handler(exchange)` answers; `requests` has every request whose head was complete, in order.
 
     The handler is called when the head is there: it may answer before it reads the body, or never.
     """
