@@ -199,6 +199,13 @@ class RequestHeaderTimeout(StreamError):
     source, flag, status, details, text = "downstream", "DT", 408, "request_header_timeout", "request header timeout"
 
 
+class StreamDurationTimeout(StreamError):
+    """max_stream_duration passed."""
+
+    source, flag, status, details = "local", "DT", 408, "max_duration_timeout"
+    text = "downstream duration timeout"
+
+
 class DownstreamReset(StreamError):
     """The client went away; there is nobody to answer."""
 

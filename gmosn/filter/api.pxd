@@ -10,4 +10,5 @@ cdef class HttpStream:
     cdef public Body request_body
     cdef public StreamInfo info
     cdef public object route, manager, reply_mutation
+    cdef public long long ends_us
     cdef dict _data

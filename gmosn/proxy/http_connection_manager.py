@@ -63,6 +63,9 @@ class HttpConnectionManager(TerminalFilter):
     @classmethod
     def from_proto(cls, config, context):
         errors = []
+        if config.stream_error_on_invalid_http_message.value:
+            errors.append(ConfigError("not implemented: after an invalid message the connection is always closed",
+                                      ("stream_error_on_invalid_http_message",)))
         handler = HttpStreamHandler()
         if config.codec_type in (HTTP2, HTTP3):
             errors.append(ConfigError("HTTP/2 and HTTP/3 are not implemented yet", ("codec_type",)))

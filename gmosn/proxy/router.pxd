@@ -6,7 +6,7 @@ from gmosn.io.connection cimport Connection
 from gmosn.proxy.chain cimport FilterChain
 from gmosn.proxy.http_stats cimport HttpStats
 from gmosn.proxy.route cimport Route
-from gmosn.proxy.stream_handler cimport HttpStreamHandler
+from gmosn.proxy.stream_handler cimport HttpStreamHandler, sooner
 from gmosn.stream.api cimport Body, ClientConnection, ClientStream, ServerStream
 from gmosn.stream_info cimport StreamInfo
 from gmosn.upstream.cluster cimport Cluster, ClusterSlot, ClusterStats

@@ -8,14 +8,14 @@ import cython
 from gevent import spawn
 
 from gmosn.errors import (ClusterNotFound, DownstreamReset, PeerGone, RemoteProtocolError, RouteNotFound, StreamError,
-                          StreamIdleTimeout, Timeout, UpstreamPerTryTimeout, UpstreamReset, UpstreamTimeout)
+                          StreamDurationTimeout, StreamIdleTimeout, Timeout, UpstreamPerTryTimeout, UpstreamReset, UpstreamTimeout)
 from gmosn.proxy.retry import Retry
 from gmosn.proxy.tunnel import run_tunnel
 if not cython.compiled:
     from gmosn.ascii import ascii_int
     from gmosn.clock import now_us
     from gmosn.filter.api import HttpStream
-    from gmosn.proxy.stream_handler import HttpStreamHandler
+    from gmosn.proxy.stream_handler import HttpStreamHandler, sooner
 
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))       # RFC 9110 9.2.2
 CONNECT = b"CONNECT"
@@ -78,9 +78,10 @@ class Upload:
         self.stream.info.request_end_us = now
         self.stream.info.upstream_sent_us = now
         if self.timeout_us:
-            up.conn.set_read_deadline(now + self.timeout_us)
+            until: cython.longlong = sooner(now + self.timeout_us, self.stream.ends_us)
+            up.conn.set_read_deadline(until)
             if not up.body.done:
-                up.body.deadline_us = now + self.timeout_us
+                up.body.deadline_us = until
 
     def start(self, up):
         self.up = up
@@ -293,7 +294,7 @@ class Router:
         conn.write_deadline = now + idle if idle else 0
         up.send_headers(stream.request, upload.first, upload.first_is_all)
         down.conn.partner = conn
-        until = now + idle if idle else 0
+        until = sooner(now + idle if idle else 0, stream.ends_us)
         if upload.complete_us:
             info.upstream_sent_us = now
             if route.timeout_us and (until == 0 or upload.complete_us + route.timeout_us < until):
@@ -311,8 +312,9 @@ class Router:
         info.upstream_first_byte_us = now_us()
         if not up.body.done:
             up.body.idle_us = idle
+            up.body.deadline_us = stream.ends_us
             if route.timeout_us and upload.complete_us:
-                up.body.deadline_us = upload.complete_us + route.timeout_us
+                up.body.deadline_us = sooner(upload.complete_us + route.timeout_us, stream.ends_us)
         return head
 
     def _timeout(self, stream, route, up, upload):
@@ -322,6 +324,9 @@ class Router:
         manager: HttpStreamHandler = stream.manager
         host: Host
         now: cython.longlong = now_us()
+        if stream.ends_us and now >= stream.ends_us:
+            manager.stats.rq_max_duration_reached.add(1)
+            return StreamDurationTimeout()
         if route.timeout_us and upload.complete_us and now - upload.complete_us >= route.timeout_us:
             cluster.stats.rq_timeout.add(1)
             if up is not None:

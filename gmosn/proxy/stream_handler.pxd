@@ -12,6 +12,8 @@ from gmosn.stream_info cimport ConnectionInfo, StreamInfo
 
 cdef bytes HTTP_11, HTTP_10, CONNECT
 
+cdef long long sooner(long long first, long long second) except -1
+
 cdef class HttpStreamHandler(StreamHandler):
     cdef public object rules, server, upgrades, log, connections
     cdef public RouteTable routes
@@ -22,6 +24,7 @@ cdef class HttpStreamHandler(StreamHandler):
     cdef public bint proxy_100_continue, draining
     cdef _start(self, ServerStream down, HttpStream stream)
     cdef _run(self, HttpStream stream)
+    cdef _limit_duration(self, HttpStream stream, Route route)
     cdef _check_upgrade(self, HttpStream stream)
     cdef _finish(self, HttpStream stream)
     cdef _failed(self, HttpStream stream, error)

@@ -3,8 +3,8 @@
 stream; early exits are exceptions. Protocol-neutral: it sees stream.api, not a wire format."""
 import cython
 
-from gmosn.errors import (DownstreamReset, PeerGone, RemoteProtocolError, RequestHeaderTimeout, RequestTimeout, StreamError,
-                          StreamIdleTimeout, Timeout)
+from gmosn.errors import (DownstreamReset, PeerGone, RemoteProtocolError, RequestHeaderTimeout, RequestTimeout,
+                          StreamDurationTimeout, StreamError, StreamIdleTimeout, Timeout)
 if not cython.compiled:
     from gmosn.clock import now_us
     from gmosn.filter.api import HttpStream
@@ -20,6 +20,13 @@ def malformed(error):
     """The local reply to a RemoteProtocolError of the downstream, with Envoy's body."""
     return StreamError(error.details, status=error.status, flag="DPE",
                        text=STATUS_TEXT.get(error.status, "Bad Request"))
+
+
+def sooner(first, second):
+    """The earlier of two deadlines; 0 = none."""
+    if first == 0:
+        return second
+    return first if second == 0 or first < second else second
 
 
 class TransformedBody(Body):
@@ -87,10 +94,16 @@ class HttpStreamHandler(StreamHandler):
         info.request = request
         info.protocol = HTTP_11 if request.minor else HTTP_10
         down.conn.write_deadline = info.start_us + self.stream_idle_us if self.stream_idle_us else 0
+        if self.max_stream_duration_us:
+            stream.ends_us = info.start_us + self.max_stream_duration_us
         if request.has_body:
             down.body.idle_us = self.stream_idle_us
+            down.body.deadline_us = stream.ends_us
             if self.request_timeout_us:
-                down.body.deadline_us = info.start_us + self.request_timeout_us
+                down.body.deadline_us = sooner(info.start_us + self.request_timeout_us, stream.ends_us)
+            if request.expect_continue and self.proxy_100_continue:
+                down.body.wants_continue = False           # the upstream decides
+                request.items.append((b"expect", b"100-continue"))
         else:
             info.request_end_us = info.start_us
         stats.rq_total.add(1)
@@ -108,6 +121,8 @@ class HttpStreamHandler(StreamHandler):
             if route is not None:
                 stream.route = info.route = route
                 info.route_name = route.name
+                if route.has_max_stream_duration:
+                    self._limit_duration(stream, route)
             if request.upgrade is not None or request.method == CONNECT:
                 self._check_upgrade(stream)
             reply = chain.on_request(stream)
@@ -117,6 +132,13 @@ class HttpStreamHandler(StreamHandler):
                 chain.terminal.run(stream)
                 return
         self.local_reply(stream, reply.status, reply.body, reply.headers, reply.details, reply.flag)
+
+    def _limit_duration(self, stream, route):
+        """A route's max_stream_duration replaces the connection manager's; 0 = no limit."""
+        stream.ends_us = stream.info.start_us + route.max_stream_duration_us if route.max_stream_duration_us else 0
+        if stream.request.has_body:
+            stream.down.body.deadline_us = sooner(stream.ends_us, stream.info.start_us + self.request_timeout_us
+                                                  if self.request_timeout_us else 0)
 
     def _transform_request(self, stream):
         """Puts the body hooks between the client and the terminal filter; the length is unknown from here on."""
@@ -140,6 +162,9 @@ class HttpStreamHandler(StreamHandler):
     def client_timeout(self, stream):
         """A wait for the client's body ended: which of the limits was it?"""
         body: Body = stream.down.body
+        if stream.ends_us and now_us() >= stream.ends_us:
+            self.stats.rq_max_duration_reached.add(1)
+            return StreamDurationTimeout()
         if body.deadline_us and now_us() >= body.deadline_us:
             self.stats.rq_timeout.add(1)
             return RequestTimeout()
@@ -205,7 +230,7 @@ class HttpStreamHandler(StreamHandler):
         if self.max_requests and owner.requests >= self.max_requests:
             self.stats.cx_max_requests_reached.add(1)
             return True
-        if self.max_connection_us and now_us() - stream.info.connection.start_us >= self.max_connection_us:
+        if owner.ends_us and now_us() >= owner.ends_us:
             self.stats.cx_max_duration_reached.add(1)
             return True
         return False
@@ -279,6 +304,8 @@ class HttpStreamHandler(StreamHandler):
         """A downstream connection was accepted."""
         stats: HttpStats = self.stats
         self.connections.add(connection)
+        if self.max_connection_us:
+            connection.ends_us = connection.info.start_us + self.max_connection_us
         stats.cx_total.add(1)
         stats.cx_http1_total.add(1)
         stats.cx_active.add(1)
@@ -295,7 +322,9 @@ class HttpStreamHandler(StreamHandler):
             stats.cx_destroy_remote.add(1)
         else:
             stats.cx_destroy_local.add(1)
-            if reason == "idle_timeout":
+            if reason == "idle_timeout" and connection.ends_us and now_us() >= connection.ends_us:
+                stats.cx_max_duration_reached.add(1)
+            elif reason == "idle_timeout":
                 stats.cx_idle_timeout.add(1)
         stats.cx_length_ms.record((now_us() - connection.info.start_us) // 1000)
 

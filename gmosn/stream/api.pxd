@@ -4,7 +4,7 @@ from gmosn.io.connection cimport Connection
 
 cdef class Body:
     cdef public HeaderMap trailers
-    cdef public bint done
+    cdef public bint done, wants_continue
     cdef public long long received, deadline_us, idle_us
     cpdef bytes read(self)
     cpdef bytes read_buffered(self)
@@ -36,7 +36,7 @@ cdef class ServerConnection:
     cdef public StreamHandler handler
     cdef public object info
     cdef public bint draining, busy
-    cdef public long long requests, wire_in_mark, wire_out_mark
+    cdef public long long ends_us, requests, wire_in_mark, wire_out_mark
     cdef public str reason
     cpdef serve(self)
     cpdef drain(self)

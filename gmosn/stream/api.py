@@ -10,6 +10,8 @@ import cython
 class Body:
     """An incoming body with exactly one consumer. `trailers` is valid after read() returned b"".
 
+    `wants_continue`: the peer waits for 100 Continue, which is sent by the first read that would block.
+
     `received`: body bytes so far; `deadline_us`: absolute limit of every wait (0 = none); `idle_us`: limit of one wait
     (0 = none). A class, not a generator: killing a greenlet that is blocked in a generator would lose the rest.
     """
@@ -90,7 +92,8 @@ class ServerStream:
 class ServerConnection:
     """A downstream connection that yields streams. `info`: ConnectionInfo; `busy`: a stream is being served;
     `reason`: why it ended ("remote", "local", "idle_timeout", "protocol_error", "timeout"); `wire_in_mark`,
-    `wire_out_mark`: the connection's byte counts when the last stream ended (kept by the handler)."""
+    `wire_out_mark`: the connection's byte counts when the last stream ended (kept by the handler); `ends_us`: when the
+    connection is too old to wait for another stream, 0 = never."""
 
     def serve(self):
         """Runs the connection to its end, or until it is parked (then a new greenlet continues later)."""
@@ -155,11 +158,11 @@ class ClientStream:
 
 if not cython.compiled:              # compiled attributes start as 0/None: give Python the same defaults
     for _cls, _attributes in (
-            (Body, dict(trailers=None, done=False, received=0, deadline_us=0, idle_us=0)),
+            (Body, dict(trailers=None, done=False, wants_continue=False, received=0, deadline_us=0, idle_us=0)),
             (ServerStream, dict(owner=None, conn=None, request=None, body=None, keep=False, started=False,
                                 finished=False, tunnel=False, body_sent=0, head_sent=0)),
             (ServerConnection, dict(conn=None, handler=None, info=None, draining=False, busy=False, requests=0,
-                                    reason="local", wire_in_mark=0, wire_out_mark=0)),
+                                    reason="local", wire_in_mark=0, wire_out_mark=0, ends_us=0)),
             (ClientConnection, dict(conn=None, host=None, pool=None, requests=0, opened_us=0, idle_since=0)),
             (ClientStream, dict(client=None, conn=None, body=None, reusable=False, got_bytes=False, sent_end=False,
                                 tunnel=False, head_sent=0, wire_in=0, wire_out=0))):

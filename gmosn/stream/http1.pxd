@@ -18,7 +18,6 @@ cdef frozenset NO_BODY_METHODS
 cdef class Http1Body(Body):
     cdef Http1Codec codec
     cdef Connection conn
-    cdef public bint wants_continue
     cdef _end(self)
     cdef _arm(self)
 
@@ -55,4 +54,4 @@ cdef class Http1ClientConnection(ClientConnection):
 cdef class Http1ClientStream(ClientStream):
     cdef Http1Codec codec
     cdef int framing
-    cdef bint head_request, connect
+    cdef bint head_request, connect, wants_upgrade

@@ -25,8 +25,7 @@ NO_BODY_METHODS = frozenset((b"GET", b"HEAD", b"DELETE", b"TRACE", b"CONNECT", b
 
 
 class Http1Body(Body):
-    """A message body that arrives on a connection. `wants_continue`: the peer waits for 100 Continue, which is sent
-    by the first read that would block."""
+    """A message body that arrives on a connection."""
 
     def __init__(self, codec: Http1Codec, conn):
         self.codec = codec
@@ -286,11 +285,9 @@ class Http1ServerConnection(ServerConnection):
         """True: the connection may serve another request."""
         stream: Http1ServerStream
         body: Body = NO_BODY
-        upload: Http1Body
         if head.has_body:
-            upload = Http1Body(self.codec, self.conn)
-            upload.wants_continue = head.expect_continue
-            body = upload
+            body = Http1Body(self.codec, self.conn)
+            body.wants_continue = head.expect_continue
         stream = Http1ServerStream(self, self.codec, head, body)
         self.requests += 1
         self.busy = True
@@ -319,6 +316,7 @@ class Http1ServerConnection(ServerConnection):
     def _receive(self):
         """Feeds the codec once."""
         conn = self.conn
+        deadline: cython.longlong
         data: bytes
         if self.codec.has_buffered():
             if self.reason != "timeout":                   # the first wait inside this head starts its clock
@@ -329,7 +327,10 @@ class Http1ServerConnection(ServerConnection):
             if self.draining:
                 return ENDED
             self.reason = "idle_timeout"
-            conn.set_read_deadline(now_us() + self.idle_timeout_us if self.idle_timeout_us else 0)
+            deadline = now_us() + self.idle_timeout_us if self.idle_timeout_us else 0
+            if self.ends_us and (deadline == 0 or self.ends_us < deadline):
+                deadline = self.ends_us
+            conn.set_read_deadline(deadline)
             if not conn.wait_request():
                 conn.parked = self.serve
                 return PARKED
@@ -403,6 +404,7 @@ class Http1ClientStream(ClientStream):
         tail: bytes = data
         self.head_request = head.method == HEAD
         self.connect = head.method == CONNECT
+        self.wants_upgrade = head.upgrade is not None
         if head.length >= 0:
             self.framing = LENGTH
         elif head.has_body:
@@ -469,6 +471,8 @@ class Http1ClientStream(ClientStream):
                 self.codec.feed(data)
         except RemoteProtocolError as exc:
             raise UpstreamProtocolError() from exc
+        if head.status == 101 and not self.wants_upgrade:
+            raise UpstreamProtocolError()
         if head.status >= 200:
             if head.has_body:
                 self.body = Http1Body(self.codec, self.conn)
@@ -491,9 +495,9 @@ class Http1ClientStream(ClientStream):
 
 
 if not cython.compiled:
-    Http1Body.wants_continue = False
     Http1ServerStream.pending, Http1ServerStream.framing, Http1ServerStream.bodyless = None, NONE, False
     Http1ServerStream.expected = -1
     Http1ServerConnection.idle_timeout_us = Http1ServerConnection.headers_timeout_us = 0
     Http1ServerConnection.lingering = False
     Http1ClientStream.framing, Http1ClientStream.head_request, Http1ClientStream.connect = NONE, False, False
+    Http1ClientStream.wants_upgrade = False
