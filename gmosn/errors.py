@@ -27,10 +27,10 @@ class ConfigError(Exception):
 
 
 class ConfigErrors(ConfigError):
-    """Several ConfigErrors of one resource or file, in `errors`."""
+    """Several ConfigErrors of one resource or file, in `errors`; a ConfigErrors among them adds its own."""
 
     def __init__(self, errors):
-        self.errors = list(errors)
+        self.errors = [one for error in errors for one in (error.errors if isinstance(error, ConfigErrors) else [error])]
         super().__init__("; ".join(str(e) for e in self.errors))
 
     def under(self, *prefix):

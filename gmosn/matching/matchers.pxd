@@ -1,5 +1,4 @@
 cimport cython
-from libc.string cimport memcmp
 from gmosn.headers cimport HeaderMap
 
 cdef class StringMatcher:
@@ -11,11 +10,11 @@ cdef class StringMatcher:
 
 cdef class HeaderMatcher:
     cdef public bytes name
-    cdef public bint invert, missing_as_empty
+    cdef public bint invert, missing_as_empty, joined
     cdef public int kind
     cdef public StringMatcher string
     cdef long long low, high
     cpdef bint match(self, HeaderMap headers) except -1
+    cdef bint _holds(self, bytes value) except -1
 
-cpdef bytes joined_header(HeaderMap headers, bytes name)
 cpdef bint match_all(list matchers, HeaderMap headers) except -1

@@ -56,8 +56,14 @@ def regex_matcher(proto):
         raise exc.under("safe_regex", "regex")
 
 
+# Envoy joins the lines of these into one value when they arrive; of any other header each line is a value of its own
+JOINED = frozenset((
+    b"x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port accept accept-encoding authorization "
+    b"cache-control origin via user-agent content-type x-request-id expect grpc-timeout referer").split())
+
+
 class HeaderMatcher:
-    """One condition on one header. Several lines of that name are one value, joined by commas."""
+    """One condition on one header. It holds when any line of that name fulfils it (inverted: when none does)."""
 
     def __init__(self, name, kind, string=None, low=0, high=0, invert=False, missing_as_empty=False):
         """`name`: bytes, lower case; `kind`: PRESENT, ABSENT, STRING (`string`), RANGE (low <= int < high)."""
@@ -68,6 +74,7 @@ class HeaderMatcher:
         self.high = high
         self.invert = invert
         self.missing_as_empty = missing_as_empty
+        self.joined = name in JOINED
 
     @classmethod
     def from_proto(cls, proto):
@@ -90,23 +97,39 @@ class HeaderMatcher:
                 return cls(name, STRING, StringMatcher(REGEX, pattern=proto.safe_regex_match.regex), **options)
             except ConfigError as exc:
                 raise exc.under("safe_regex_match", "regex")
+        if which == "exact_match" and not proto.exact_match:
+            return cls(name, STRING, StringMatcher(PREFIX), **options)       # Envoy: an empty one matches any value
         return cls(name, STRING, StringMatcher(HEADER_STRING_KINDS[which], getattr(proto, which).encode()), **options)
 
     def match(self, headers):
         """True when the condition holds for this HeaderMap."""
-        value: bytes = joined_header(headers, self.name)
-        kind: cython.int = self.kind
-        if value is None and self.missing_as_empty:
-            value = b""
-        if kind == PRESENT:
-            return (value is not None) != self.invert
-        if kind == ABSENT:
-            return (value is None) != self.invert
-        if value is None:
+        t: tuple
+        value: bytes = None
+        found: cython.bint = False
+        for t in headers.items:
+            if t[0] == self.name:
+                found = True
+                if self.joined:
+                    value = t[1] if value is None else value + b"," + t[1]
+                elif self.kind >= STRING and self._holds(t[1]):
+                    return not self.invert
+        if not found:
+            value = headers._special(self.name)
+            if value is None and self.missing_as_empty:
+                value = b""
+            found = value is not None
+        if self.kind == PRESENT:
+            return found != self.invert
+        if self.kind == ABSENT:
+            return found == self.invert
+        if not found:
             return False
-        if kind == RANGE:
-            return _in_range(value, self.low, self.high) != self.invert
-        return self.string.match(value) != self.invert
+        return (value is not None and self._holds(value)) != self.invert
+
+    def _holds(self, value):
+        if self.kind == RANGE:
+            return _in_range(value, self.low, self.high)
+        return self.string.match(value)
 
 
 def _in_range(value, low, high):
@@ -118,18 +141,6 @@ def _in_range(value, low, high):
         return low <= int(digits) < high
     except ValueError:
         return False
-
-
-def joined_header(headers, name):
-    """The value of a header, all its lines joined by commas; None when there is none."""
-    t: tuple
-    value: bytes = None
-    for t in headers.items:
-        if t[0] == name:
-            value = t[1] if value is None else value + b"," + t[1]
-    if value is None:
-        return headers._special(name)
-    return value
 
 
 def match_all(matchers, headers):

@@ -43,8 +43,7 @@ def compile_header_value(text, latin_1=False):
     if "%" not in text:
         return text.encode("latin-1" if latin_1 else "utf-8"), None
     from gmosn.observe.access_log import compile_value
-    compiled = compile_value(text)
-    return (compiled, None) if isinstance(compiled, bytes) else (None, compiled)
+    return compile_value(text)
 
 
 def _changeable(name, verb, path):
@@ -54,14 +53,15 @@ def _changeable(name, verb, path):
     return lower.encode()
 
 
-def combine(levels, most_specific_wins):
-    """One chained HeaderMutation of the levels [most specific, ..., route configuration] (HeaderMutation or None each).
+def combine(levels, most_specific_wins, weight=None):
+    """One chained HeaderMutation of the levels [route, virtual host, route configuration] (HeaderMutation or None each).
 
-    Envoy applies the most specific first, so that the most general wins, unless `most_specific_wins`.
+    Envoy applies the most specific first, so that the most general wins, unless `most_specific_wins`; `weight`, the
+    level of a weighted cluster, comes first either way.
     """
-    ordered = levels if most_specific_wins else levels[::-1]
+    ordered = [*(levels[::-1] if most_specific_wins else levels)]
     chain = None
-    for level in ordered:                # builds the chain from its end
+    for level in [*ordered[::-1], weight]:           # builds the chain from its end
         if level is not None:
             chain = HeaderMutation(level.remove, level.append, chain)
     return chain

@@ -1,7 +1,7 @@
 cimport cython
 from libc.string cimport memchr, memcmp
 from gmosn.headers cimport HeaderMap, RequestHead, ResponseHead
-from gmosn.matching.matchers cimport HeaderMatcher, StringMatcher, joined_header, match_all
+from gmosn.matching.matchers cimport HeaderMatcher, StringMatcher, match_all
 from gmosn.observe.access_log cimport Formatter
 from gmosn.stream_info cimport StreamInfo
 from gmosn.upstream.cluster cimport Cluster, ClusterSlot
@@ -85,6 +85,7 @@ cdef class RouteTable:
 
 cpdef bytes without_port(bytes host)
 cdef bytes _parameter(bytes path, bytes name)
+cdef bytes _without_parameters(bytes path)
 cdef Py_ssize_t _path_end(bytes path) except -1
 cdef Py_ssize_t _child(bytes firsts, bytes path, Py_ssize_t at)
 cdef Route _walk(Node node, bytes path, Py_ssize_t end, Route best, RequestHead request, long long random)

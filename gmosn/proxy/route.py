@@ -34,9 +34,9 @@ class HeaderMutation:
     def __init__(self, remove, append, then=None):
         """`remove`: names; `append`: HeaderOps; `then`: HeaderMutation or None."""
         self.remove = remove
-        self.append = append
+        self.append = [op for op in append if op.formatter is not None or op.value or op.keep_empty]
         self.then = then
-        self.constant = all(op.value is not None and op.action == APPEND for op in append)
+        self.constant = all(op.formatter is None and op.action == APPEND for op in self.append)
 
     def apply(self, headers, info):
         """Changes `headers` in place. Values with operators see the headers as they are after this level's removals."""
@@ -253,9 +253,9 @@ class VirtualHost:
         if path is None:
             return self._match_pathless(request, number)
         end = _path_end(path)
-        if self.ignore_path_parameters:
-            at = path.find(b";", 0, end)
-            end = at if at >= 0 else end
+        if self.ignore_path_parameters and b";" in path:
+            path = _without_parameters(path[:end])
+            end = len(path)
         if self.tree is not None:
             best = _walk(self.tree, path, end, None, request, number)
         if self.folded is not None:
@@ -312,6 +312,11 @@ def _path_end(path):
         size = at
     at = path.find(b"#", 0, size)
     return at if at >= 0 else size
+
+
+def _without_parameters(path):
+    """b"/a;x/b;y" -> b"/a/b"."""
+    return b"/".join([segment.partition(b";")[0] for segment in path.split(b"/")])
 
 
 def _first(routes, best, request, random):

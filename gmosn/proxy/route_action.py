@@ -51,7 +51,12 @@ class ForwardAction:
 
     def __init__(self, clusters=None, cluster_header=None, path=None, host=None, host_header=None, host_path=None,
                  append_host=False):
-        """`path`: PathRewrite; `host`: bytes; `host_header`: header name; `host_path`: Substitution on the path."""
+        """`path`: PathRewrite; `host`: bytes; `host_header`: header name; `host_path`: Substitution on the path.
+
+        `notes_host`: a rewrite of the host leaves the old one in x-envoy-original-host (not so, in Envoy, that of a
+        weighted cluster).
+        """
+        self.notes_host = True
         self.clusters = clusters
         self.cluster_header = cluster_header
         self.path = path
@@ -62,7 +67,7 @@ class ForwardAction:
 
     def cluster_from_header(self, request):
         """The ClusterSlot that the request's header names, or None."""
-        name = request.get(self.cluster_header)
+        name = request.get(self.cluster_header) if self.cluster_header is not None else None
         if not name:
             return None
         name = name.decode("utf-8", "replace")
@@ -72,8 +77,8 @@ class ForwardAction:
         """Rewrites authority, then path, in place."""
         host = self._new_host(request)
         if host is not None:
-            if self.append_host:
-                append_forwarded_host(request)
+            if self.notes_host:
+                note_host(request, keep_original, self.append_host)
             request.authority = host
         if self.path is not None and request.path is not None:
             if keep_original:
@@ -90,11 +95,29 @@ class ForwardAction:
         return None
 
 
-def append_forwarded_host(request):
-    """Adds the authority to x-forwarded-host."""
-    if request.authority is not None:
+def note_host(request, keep_original, append_forwarded):
+    """Before the authority changes: x-envoy-original-host, x-forwarded-host."""
+    host = request.authority
+    if host is None:
+        return
+    if keep_original:
+        request.set(b"x-envoy-original-host", host)
+    if append_forwarded:
         old = request.get(b"x-forwarded-host")
-        request.set(b"x-forwarded-host", old + b"," + request.authority if old else request.authority)
+        request.set(b"x-forwarded-host", old + b"," + host if old else host)
+
+
+def request_uri(request):
+    """scheme://authority/path of a request, as it is."""
+    return b"".join((request.scheme or b"http", b"://", request.authority or b"", request.path or b""))
+
+
+class TlsRedirect:
+    """What a virtual host that requires TLS answers to a plain request."""
+
+    def reply(self, request, info):
+        location = b"https://" + (request.authority or b"") + (request.path or b"")
+        return Response(301, b"", [(b"location", location)], details="direct_response")
 
 
 class RedirectAction:
@@ -147,7 +170,11 @@ class DirectResponse:
         self.body = body
 
     def reply(self, request, info):
-        return Response(self.status, self.body, details="direct_response")
+        """The answer as a Response; as in Envoy, 201 and 3xx point at the request's own URI."""
+        headers = ()
+        if self.status == 201 or 300 <= self.status < 400:
+            headers = [(b"location", request_uri(request))]
+        return Response(self.status, self.body, headers, details="direct_response")
 
     @classmethod
     def from_proto(cls, proto, limit):

@@ -12,6 +12,7 @@ from gmosn.proxy.route_action import (
     ForwardAction,
     PathRewrite,
     RedirectAction,
+    TlsRedirect,
 )
 from gmosn.proxy.route_match import build_match
 from gmosn.matching.regex import Substitution
@@ -93,12 +94,8 @@ class _Builder:
 
     def tls_redirect(self, host):
         """The route that sends a plain request to https, for require_tls."""
-        from gmosn.proxy.route_action import RedirectAction
-        redirect = RedirectAction.__new__(RedirectAction)
-        redirect.status, redirect.scheme, redirect.host, redirect.port = 301, b"https", b"", b""
-        redirect.path, redirect.rewritten, redirect.strip_query = b"", None, False
         route = Route(RouteMatch(PREFIX, b""))
-        route.action, route.virtual_host = redirect, host
+        route.action, route.virtual_host = TlsRedirect(), host
         return route
 
     def route(self, proto, host_mutations, host_filters, host_policy):
@@ -123,6 +120,9 @@ class _Builder:
                 route.action = self.redirect(proto.redirect, route.matcher)
             elif which == "direct_response":
                 route.action = DirectResponse.from_proto(proto.direct_response, self.body_limit)
+            else:
+                route.action = ForwardAction()           # non_forwarding_action: Envoy answers as for an unknown cluster
+                route.forwards = True
         except ConfigError as exc:
             raise exc.under(which)
         return route
@@ -131,8 +131,8 @@ class _Builder:
         """`weight`: the cluster's own {side: HeaderMutation} or None."""
         wins = self.proto.most_specific_header_mutations_wins
         for side in ("request", "response"):
-            levels = [weight[side]] if weight is not None else []
-            chain = combine(levels + [own[side], host_mutations[side], self.levels[side]], wins)
+            chain = combine([own[side], host_mutations[side], self.levels[side]], wins,
+                            weight[side] if weight is not None else None)
             setattr(route, f"{side}_mutation", chain)
 
     def redirect(self, proto, matcher):
@@ -224,10 +224,13 @@ class _Builder:
                       "terminates_connect"):
             setattr(variant, field, getattr(route, field))
         action = route.action
-        host = entry.host_rewrite_literal.encode() or action.host
-        variant.action = ForwardAction(action.clusters, entry.cluster_header.lower().encode() or None, action.path, host,
-                                       action.host_header, action.host_path, action.append_host)
-        variant.rewrites = route.rewrites or host is not None
+        host = entry.host_rewrite_literal.encode()
+        variant.action = ForwardAction(action.clusters, entry.cluster_header.lower().encode() or None, action.path,
+                                       action.host, action.host_header, action.host_path, action.append_host)
+        if host:
+            variant.action.host, variant.action.notes_host = host, False
+            variant.auto_host_rewrite = False
+        variant.rewrites = route.rewrites or bool(host)
         variant.total_weight = entry.weight.value
         variant.per_filter = self.per_filter(entry, route.per_filter or {})
         weight = {side: level_mutation(entry, side) for side in ("request", "response")}

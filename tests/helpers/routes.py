@@ -5,14 +5,7 @@ from gmosn.config.descriptors import message_class, pool
 from gmosn.headers import RequestHead
 from gmosn.proxy.route import RouteTable
 from gmosn.registry import ExtensionRegistry, FactoryContext
-
-try:
-    from gmosn.upstream.cluster import ClusterSlot
-except ImportError:
-    from types import SimpleNamespace
-
-    def ClusterSlot(name):
-        return SimpleNamespace(name=name, cluster=None)
+from gmosn.upstream.cluster import ClusterSlot
 
 ROUTE_CONFIGURATION = "envoy.config.route.v3.RouteConfiguration"
 

@@ -28,7 +28,10 @@ def test_what_is_not_implemented_is_refused():
 
 @pytest.mark.parametrize("matcher, headers, matches", [
     ({"string_match": {"exact": "1"}}, {"x": "1"}, True), ({"exact_match": "1"}, {"x": "1"}, True),
-    ({"exact_match": "1"}, {"x": ["1", "2"]}, False), ({"exact_match": "1,2"}, {"x": ["1", "2"]}, True),
+    ({"exact_match": "1"}, {"x": ["2", "1"]}, True), ({"exact_match": "1,2"}, {"x": ["1", "2"]}, False),
+    ({"exact_match": "1", "invert_match": True}, {"x": ["2", "1"]}, False), ({"exact_match": ""}, {"x": "any"}, True),
+    ({"exact_match": ""}, {}, False), ({"string_match": {"exact": ""}}, {"x": "any"}, False),
+    ({"range_match": {"start": "1", "end": "2"}}, {"x": ["5", "1"]}, True),
     ({"prefix_match": "1"}, {"x": "12"}, True), ({"suffix_match": "2"}, {"x": "12"}, True),
     ({"contains_match": "3"}, {"x": "12"}, False), ({"safe_regex_match": {"regex": "\\d+"}}, {"x": "12"}, True),
     ({"present_match": True}, {"x": ""}, True), ({"present_match": True}, {}, False), ({}, {"x": "1"}, True),

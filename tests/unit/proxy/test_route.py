@@ -131,12 +131,12 @@ def test_weighted_clusters_share_the_traffic():
     ("EXTERNAL_ONLY", {"x_envoy_internal": "true"}, False), ("NONE", {}, False)])
 def test_require_tls(mode, headers, redirected):
     routes = table(host(to("c0"), require_tls=mode))
-    head = request("/p?q", "a.com:80", **headers)
+    head = request("/p?q", "a.com:80", **headers)         # the port stays, as in Envoy
     route = routes.match(head, None)
     assert route.forwards != redirected
     if redirected:
         assert route.reply(head, None).status == 301
-        assert dict(route.reply(head, None).headers)[b"location"] == b"https://a.com/p?q"
+        assert dict(route.reply(head, None).headers)[b"location"] == b"https://a.com:80/p?q"
     assert routes.match(request(scheme="https"), None).slot.name == "c0"
 
 
