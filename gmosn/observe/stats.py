@@ -22,6 +22,8 @@ import struct
 
 import cython
 
+from gmosn.observe.stat_names import sanitize
+
 MAGIC = 0x6f73746174733031
 SIZE, DIRECTORY, DIRECTORY_END, DIRECTORY_USED, NEXT_SLOT, OVERFLOW = 1, 2, 3, 4, 5, 6
 HEADER_BYTES = 64
@@ -317,7 +319,10 @@ class Stats:
         return self.segment.histogram(self.prefix + name, unit)
 
     def scope(self, prefix):
-        """Stats whose names start with this one's prefix and then `prefix` (give the dot: "http.ingress.")."""
+        """Stats whose names start with this one's prefix and then `prefix` (give the dot: "http.ingress."). Colons
+        become _ as in Envoy, except in internal names (\\x01...)."""
+        if ":" in prefix and prefix[0] != "\x01":
+            prefix = sanitize(prefix[:-1]) + "." if prefix[-1] == "." else sanitize(prefix)
         return Stats(self.segment, self.prefix + prefix)
 
     def __repr__(self):

@@ -2,10 +2,13 @@
 import time
 
 from gmosn import COMPILED, __version__
+from gmosn.observe.stat_names import sanitize
 from gmosn.server.admin.server_page import memory_of
+from gmosn.upstream.membership import Membership
 
 STATES = {"LIVE": 0, "DRAINING": 1, "PRE_INITIALIZING": 2, "INITIALIZING": 3}
 TOTAL, ACTIVE = "downstream_cx_total", "downstream_cx_active"
+STATIC = 0                           # Cluster.DiscoveryType
 NO_CERTIFICATE = 4294967295          # Envoy's value of days_until_first_cert_expiring when there is none
 
 
@@ -15,6 +18,7 @@ class ServerStats:
     def __init__(self, admin):
         self._admin = admin
         self._stats = admin.backend.stats
+        self._membership = Membership(self._stats)
 
     def update(self):
         backend, admin = self._admin.backend, self._admin
@@ -37,6 +41,7 @@ class ServerStats:
         values.update(self._resources(backend))
         for name, value in values.items():
             self._stats.gauge(name).set(value)
+        self._members()
 
     def _resources(self, backend):
         clusters, listeners = backend.entries("cluster"), backend.entries("listener")
@@ -51,6 +56,16 @@ class ServerStats:
             out[f"thread_local_cluster_manager.worker_{number}.clusters_inflated"] = len(clusters)
         return out
 
+    def _members(self):
+        """Membership of clusters whose endpoints the configuration gives (the others' source counts them itself)."""
+        assignments = {entry.name: entry.message for entry in self._admin.backend.entries("endpoint")}
+        for entry in self._admin.backend.entries("cluster"):
+            cluster = entry.message
+            if cluster is not None and cluster.WhichOneof("cluster_discovery_type") != "cluster_type" and \
+                    cluster.type == STATIC and entry.name in assignments:
+                name = sanitize(cluster.alt_stat_name or cluster.name)
+                self._membership.update(name, assignments[entry.name])
+
     def derive(self, totals):
         """Adds what follows from single processes' figures: connections of every listener per worker, and in all."""
         connections = 0
@@ -64,8 +79,18 @@ class ServerStats:
                     totals.gauges[name[:-len(ACTIVE)] + handler + ACTIVE] = value
                     totals.used_gauges.add(name[:-len(ACTIVE)] + handler + ACTIVE)
                     connections += value if number else 0
+        self._derive_counts(totals)
         totals.gauges["server.total_connections"] = connections
         totals.used_gauges.add("server.total_connections")
+
+    def _derive_counts(self, totals):
+        """What the static configuration amounts to, until something counts the changes of a dynamic one."""
+        backend = self._admin.backend
+        clusters, listeners = len(backend.entries("cluster")), len(backend.entries("listener"))
+        for name, value in (("cluster_manager.cluster_added", clusters), ("listener_manager.listener_added", listeners),
+                            ("listener_manager.listener_create_success", listeners * backend.options.concurrency),
+                            ("runtime.load_success", 1)):
+            totals.counters.setdefault(name, value)
 
 
 def _count(entries, state):

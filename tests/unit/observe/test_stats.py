@@ -25,6 +25,13 @@ def test_one_name_is_one_object_in_every_scope(segment):
     assert counter.value() == 7
 
 
+def test_scopes_have_envoys_characters(segment):
+    stats = Stats(segment)
+    assert stats.scope("listener.127.0.0.1:80.").prefix == "listener.127.0.0.1_80."
+    assert stats.scope("cluster.a://b.").counter("x").name == "cluster.a_b.x"
+    assert stats.scope("\x01host.c.[::1]:80.").prefix == "\x01host.c.[::1]:80."
+
+
 def test_gauge_goes_up_and_down_and_is_set(segment):
     gauge = segment.gauge("g")
     gauge.add(5)
