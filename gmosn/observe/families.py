@@ -30,6 +30,10 @@ class Families:
             self._add_listener("listener.admin.", ("main_thread",))
             self.add("listener.admin.http.admin.", names.LISTENER_HTTP_COUNTERS)
 
+    def add_resolver(self):
+        """What exists once there is a cluster that is found by DNS."""
+        self.add("dns.cares.", names.DNS_COUNTERS, names.DNS_GAUGES)
+
     def add_cluster(self, name, *, health_checks=False, outlier_detection=False, eds=False, track_remaining=(),
                     request_response_sizes=False, timeout_budgets=False):
         """`name`: alt_stat_name or name; `track_remaining`: the priorities ("default", "high") that track what is

@@ -132,8 +132,8 @@ downstream_cx_rx_bytes_buffered downstream_cx_tx_bytes_buffered upstream_flush_a
 SERVER_COUNTERS = tuple("""
 cluster_manager.cluster_added cluster_manager.cluster_modified cluster_manager.cluster_removed
 cluster_manager.cluster_updated cluster_manager.cluster_updated_via_merge cluster_manager.update_merge_cancelled
-cluster_manager.update_out_of_merge_window dns.cares.get_addr_failure dns.cares.not_found dns.cares.reinits
-dns.cares.resolve_total dns.cares.timeouts envoy.overload_actions.reset_high_memory_stream.count
+cluster_manager.update_out_of_merge_window
+envoy.overload_actions.reset_high_memory_stream.count
 filesystem.flushed_by_timer filesystem.reopen_failed filesystem.write_buffered filesystem.write_completed
 filesystem.write_failed http1.dropped_headers_with_underscores http1.metadata_not_supported_error
 http1.requests_rejected_with_underscores_in_headers http1.response_flood listener_manager.listener_added
@@ -147,7 +147,7 @@ server.main_thread.watchdog_mega_miss server.main_thread.watchdog_miss server.st
 server.wip_protos workers.watchdog_mega_miss workers.watchdog_miss
 """.split())
 SERVER_GAUGES = tuple("""
-cluster_manager.active_clusters cluster_manager.warming_clusters dns.cares.pending_resolutions
+cluster_manager.active_clusters cluster_manager.warming_clusters
 filesystem.write_total_buffered listener_manager.total_filter_chains_draining
 listener_manager.total_listeners_active listener_manager.total_listeners_draining
 listener_manager.total_listeners_warming listener_manager.workers_pinned listener_manager.workers_started
@@ -158,6 +158,8 @@ server.memory_physical_size server.parent_connections server.seconds_until_first
 server.stats_recent_lookups server.total_connections server.uptime server.version
 thread_local_cluster_manager.main_thread.clusters_inflated
 """.split())
+DNS_COUNTERS = ("get_addr_failure", "not_found", "reinits", "resolve_total", "timeouts")
+DNS_GAUGES = ("pending_resolutions",)
 SERVER_HISTOGRAMS = {"overload.refresh_interval_delay": "ms", "server.initialization_time_ms": "ms"}
 XDS_COUNTERS = ("init_fetch_timeout", "update_attempt", "update_failure", "update_rejected", "update_success")
 XDS_GAUGES = ("update_time", "version")

@@ -80,7 +80,7 @@ class Upload:
         if self.timeout_us:
             until: cython.longlong = sooner(now + self.timeout_us, self.stream.ends_us)
             up.conn.set_read_deadline(until)
-            if not up.body.done:
+            if up.body is not None and not up.body.done:
                 up.body.deadline_us = until
 
     def start(self, up):
@@ -119,6 +119,8 @@ class Router:
         info: StreamInfo = stream.info
         cluster: Cluster
         upload: Upload
+        manager: HttpStreamHandler = stream.manager
+        manager.stats.rq_upstream_total.add(1)
         if route is None:
             route = self._route_again(stream)
         if not route.forwards:
@@ -172,7 +174,6 @@ class Router:
     def _prepare(self, stream, route):
         """The request head as the upstream shall see it."""
         request: RequestHead = stream.request
-        manager: HttpStreamHandler = stream.manager
         if route.virtual_host.include_attempt_count:
             request.set(b"x-envoy-attempt-count", b"1")
         if not self.suppress_envoy_headers and route.timeout_us:
@@ -181,7 +182,6 @@ class Router:
             route.request_mutation.apply(request, stream.info)
         if route.rewrites:
             route.rewrite(request, stream.info, not self.suppress_envoy_headers)
-        manager.stats.rq_upstream_total.add(1)
 
     def _first_piece(self, stream):
         """What is there of the request body without waiting."""
@@ -218,11 +218,12 @@ class Router:
             if route.auto_host_rewrite:
                 self._host_rewrite(stream, up)
             head = self._exchange(stream, route, up, upload)
-            self._account(stream, cluster, up, head)
             if retry is not None and upload.replayable and retry.on_response(head):
+                self._account_retried(cluster, up, head)
                 up.reset()
                 again = True
             else:
+                self._account(stream, cluster, up, head)
                 self._respond(stream, route, up, head)
         except (OSError, StreamError) as exc:
             error = exc
@@ -263,7 +264,7 @@ class Router:
                 return False
             if retry is not None and retry.on_failure(error.retry_on):
                 return False
-        if error.source == "upstream" and up is not None:
+        if error.source == "upstream" and not stream.down.started:
             self._count_failure(stream, cluster, up, error)
         if retry is not None and info.attempts > 1:
             info.add_flag("URX")
@@ -421,9 +422,8 @@ class Router:
             raise DownstreamReset() from exc
         try:
             data = body.read()
-        except RemoteProtocolError as exc:
-            raise StreamError("upstream_reset_after_response_started{connection_termination}", flag="UC") from exc
-        except OSError as exc:
+        except (RemoteProtocolError, OSError) as exc:
+            stream.info.cluster.stats.cx_protocol_error.add(1)             # as Envoy, whose codec sees a message cut off
             raise StreamError("upstream_reset_after_response_started{connection_termination}", flag="UC") from exc
         down.conn.write_deadline = now_us() + body.idle_us if body.idle_us else 0
         return data
@@ -438,13 +438,20 @@ class Router:
 
     def _count_failure(self, stream, cluster, up, error):
         """An upstream that failed counts as a response with the local reply's status, and against its host."""
-        host: Host = up.client.host
+        host: Host = up.client.host if up is not None else None
         cluster.stats.on_response(error.status)
+        if host is None and error.flag == "UF":                # the connection that was to be could not be had
+            host = stream.info.upstream_host
+        if host is not None:
+            host.rq_error.add(1)
+        if error.flag == "UPE":
+            cluster.stats.cx_protocol_error.add(1)
+
+    def _account_retried(self, cluster, up, head):
+        """Upstream stats of a response that is thrown away because the request is tried again."""
+        host: Host = up.client.host
+        cluster.stats.charge_retry(head.status)
         host.rq_error.add(1)
-        if error.flag == "UC" or error.flag == "UPE":
-            cluster.stats.rq_rx_reset.add(1)
-            if error.flag == "UPE":
-                cluster.stats.cx_protocol_error.add(1)
 
     def _account(self, stream, cluster, up, head):
         """Upstream stats of a complete response."""

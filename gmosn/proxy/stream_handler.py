@@ -12,6 +12,7 @@ if not cython.compiled:
     from gmosn.stream.api import Body, StreamHandler
     from gmosn.stream_info import StreamInfo
 
+CUT = "cut"                          # why a connection ended: the client left in the middle of a request
 HTTP_11, HTTP_10, CONNECT = b"HTTP/1.1", b"HTTP/1.0", b"CONNECT"
 STATUS_TEXT = {426: "Upgrade Required", 431: "Request Header Fields Too Large", 501: "Not Implemented"}
 
@@ -106,6 +107,9 @@ class HttpStreamHandler(StreamHandler):
                 request.items.append((b"expect", b"100-continue"))
         else:
             info.request_end_us = info.start_us
+        if down.owner.requests == 1:                           # Envoy: not before there is something to parse
+            stats.cx_http1_total.add(1)
+            stats.cx_http1_active.add(1)
         stats.rq_total.add(1)
         stats.rq_http1_total.add(1)
         stats.rq_active.add(1)
@@ -183,11 +187,13 @@ class HttpStreamHandler(StreamHandler):
             self.stats.no_cluster.add(1)
         if error.source == "downstream" and error.status == 0:
             down.keep = False
+            down.owner.reason = CUT
             self.stats.rq_rx_reset.add(1)
         elif down.started:
-            if error.source != "downstream":
+            if error.source != "downstream" and error.flag != "UC":
                 self.stats.rq_reset_after_downstream_response_started.add(1)
             self.stats.rq_tx_reset.add(1)
+            self.stats.rq_rx_reset.add(1)                      # Envoy's codec resets the other direction, too
             if not down.finished:
                 try:
                     down.flush()
@@ -283,6 +289,8 @@ class HttpStreamHandler(StreamHandler):
         stats.cx_tx_bytes_total.add(info.downstream_wire_sent)
         if not down.body.done and down.started:
             stats.rq_response_before_rq_complete.add(1)
+            if not info.has_flag("DC"):
+                stats.rq_rx_reset.add(1)
         stats.rq_active.add(-1)
         if info.status:
             stats.on_status(info.status)
@@ -307,19 +315,21 @@ class HttpStreamHandler(StreamHandler):
         if self.max_connection_us:
             connection.ends_us = connection.info.start_us + self.max_connection_us
         stats.cx_total.add(1)
-        stats.cx_http1_total.add(1)
         stats.cx_active.add(1)
-        stats.cx_http1_active.add(1)
 
     def closed(self, connection):
         stats: HttpStats = self.stats
         self.connections.discard(connection)
         stats.cx_active.add(-1)
-        stats.cx_http1_active.add(-1)
+        if connection.requests:
+            stats.cx_http1_active.add(-1)
         stats.cx_destroy.add(1)
         reason = connection.reason
-        if reason == "remote":
+        if reason == "remote" or reason == CUT:
             stats.cx_destroy_remote.add(1)
+            if reason == CUT:
+                stats.cx_destroy_active_rq.add(1)
+                stats.cx_destroy_remote_active_rq.add(1)
         else:
             stats.cx_destroy_local.add(1)
             if reason == "idle_timeout" and connection.ends_us and now_us() >= connection.ends_us:
@@ -333,12 +343,14 @@ class HttpStreamHandler(StreamHandler):
         info: StreamInfo = StreamInfo(down.owner.info)
         stream: HttpStream = HttpStream(down, info)
         stream.manager = self
+        down.owner.requests += 1
         self._start(down, stream)
         try:
             if isinstance(error, RemoteProtocolError):
-                self.stats.cx_protocol_error.add(1)
-                if error.status == 431:
-                    self.stats.rq_too_large.add(1)
+                if error.details != "missing_host_header":     # which Envoy's connection manager finds, not its codec
+                    self.stats.cx_protocol_error.add(1)
+                    self.stats.rq_response_before_rq_complete.add(1)
+                    self.stats.rq_rx_reset.add(1)
                 self._failed(stream, malformed(error))
             else:
                 self.stats.rq_header_timeout.add(1)

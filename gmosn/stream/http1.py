@@ -395,7 +395,6 @@ class Http1ClientStream(ClientStream):
         self.client = client
         self.conn = client.conn
         self.codec = codec
-        self.body = NO_BODY
         self.wire_in = self.conn.bytes_in
         self.wire_out = self.conn.bytes_out
 
@@ -474,14 +473,13 @@ class Http1ClientStream(ClientStream):
         if head.status == 101 and not self.wants_upgrade:
             raise UpstreamProtocolError()
         if head.status >= 200:
-            if head.has_body:
-                self.body = Http1Body(self.codec, self.conn)
+            self.body = Http1Body(self.codec, self.conn) if head.has_body else NO_BODY
             self.reusable = not head.close and not (self.connect and head.status < 300)
         return head
 
     def settle(self):
         """After the exchange: surplus bytes or an unfinished request make the connection useless."""
-        if not self.sent_end or not self.body.done or self.tunnel or self.codec.has_buffered():
+        if not self.sent_end or self.body is None or not self.body.done or self.tunnel or self.codec.has_buffered():
             self.reusable = False
 
     def reset(self):

@@ -101,9 +101,6 @@ class Runtime:
             elif layer.WhichOneof("layer_specifier") == "admin_layer":
                 self.admin_values = values
             self.layers.append((layer.name, values))
-        if not self.layers:
-            self.admin_values = {}
-            self.layers.append(("admin", self.admin_values))
 
     def modify(self, overrides):
         """{key: text, "" removes}. ValueError when there is no admin layer."""

@@ -5,7 +5,7 @@ from gmosn.server.admin.protos import unpack_any
 
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _TCP_PROXY = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
-_EDS = 3                             # Cluster.DiscoveryType
+_EDS, _DNS = 3, (1, 2)               # Cluster.DiscoveryType
 
 
 def configured_families(backend):
@@ -30,6 +30,8 @@ def configured_families(backend):
 def _add_cluster(families, cluster):
     tracked = ["high" if threshold.priority else "default" for threshold in cluster.circuit_breakers.thresholds
                if threshold.track_remaining]
+    if cluster.WhichOneof("cluster_discovery_type") == "cluster_type" or cluster.type in _DNS:
+        families.add_resolver()
     families.add_cluster(
         cluster.alt_stat_name or cluster.name, health_checks=bool(cluster.health_checks),
         outlier_detection=cluster.HasField("outlier_detection"),

@@ -2,12 +2,13 @@
 import time
 
 from gmosn import COMPILED, __version__
-from gmosn.observe.stat_names import sanitize
+from gmosn.observe.stat_names import HTTP1_CODEC_COUNTERS, sanitize
 from gmosn.server.admin.server_page import memory_of
 from gmosn.upstream.membership import Membership
 
 STATES = {"LIVE": 0, "DRAINING": 1, "PRE_INITIALIZING": 2, "INITIALIZING": 3}
 TOTAL, ACTIVE = "downstream_cx_total", "downstream_cx_active"
+HTTP1_TOTAL = "upstream_cx_http1_total"
 STATIC = 0                           # Cluster.DiscoveryType
 NO_CERTIFICATE = 4294967295          # Envoy's value of days_until_first_cert_expiring when there is none
 
@@ -64,7 +65,7 @@ class ServerStats:
             if cluster is not None and cluster.WhichOneof("cluster_discovery_type") != "cluster_type" and \
                     cluster.type == STATIC and entry.name in assignments:
                 name = sanitize(cluster.alt_stat_name or cluster.name)
-                self._membership.update(name, assignments[entry.name])
+                self._membership.update(name, assignments[entry.name], static=True)
 
     def derive(self, totals):
         """Adds what follows from single processes' figures: connections of every listener per worker, and in all."""
@@ -89,8 +90,11 @@ class ServerStats:
         clusters, listeners = len(backend.entries("cluster")), len(backend.entries("listener"))
         for name, value in (("cluster_manager.cluster_added", clusters), ("listener_manager.listener_added", listeners),
                             ("listener_manager.listener_create_success", listeners * backend.options.concurrency),
-                            ("runtime.load_success", 1)):
+                            ("runtime.load_success", 2), ("runtime.override_dir_not_exists", 2)):
             totals.counters.setdefault(name, value)
+        for name in [name for name, value in totals.counters.items() if value and name.endswith(HTTP1_TOTAL)]:
+            for codec_name in HTTP1_CODEC_COUNTERS:                # Envoy's appear with a cluster's first connection
+                totals.counters.setdefault(name[:-len(HTTP1_TOTAL)] + codec_name, 0)
 
 
 def _count(entries, state):

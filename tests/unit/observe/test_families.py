@@ -13,6 +13,7 @@ def simple_http():
     """What tests/golden/envoy_admin/simple-http.yaml makes."""
     families = Families()
     families.add_server(2)
+    families.add_resolver()
     families.add_cluster("svc")
     families.add_cluster("svc_empty", health_checks=True, outlier_detection=True)
     families.add_listener("127.0.0.1:18080", 2)

@@ -4,10 +4,19 @@ import pytest
 
 from gmosn.clock import now_us
 from gmosn.errors import NoHealthyUpstream, Timeout, UpstreamConnectFailure, UpstreamConnectTimeout, UpstreamOverflow
+from gmosn.stream.api import Body
 from gmosn.upstream.limits import CONNECTIONS, PENDING, REQUESTS
 from tests.helpers.clusters import Sink, assignment, cluster_proto, context, stream_info
 from tests.helpers.pools import hub_until, settle
 from tests.helpers.timing import SCALE
+
+
+
+def ended_body():
+    """What a stream has once a response without a body was received."""
+    body = Body()
+    body.done = True
+    return body
 
 
 class Bench:
@@ -31,7 +40,7 @@ class Bench:
 
     def finish(self, stream, reusable=True):
         """What the router does after a complete exchange."""
-        stream.sent_end, stream.reusable = True, reusable
+        stream.body, stream.sent_end, stream.reusable = ended_body(), True, reusable
         self.cluster.release(stream)
 
     def counter(self, name):
@@ -108,7 +117,7 @@ def test_a_connection_that_is_not_clean_is_closed(bench, spoil):
     bench.build(bench.sink().port)
     stream = bench.open()
     client = stream.client
-    stream.sent_end = stream.reusable = True
+    stream.body, stream.sent_end, stream.reusable = ended_body(), True, True
     if spoil == "half-sent":
         stream.sent_end = False
     elif spoil == "half-read":
@@ -297,7 +306,7 @@ def test_a_replaced_cluster_finishes_what_it_began(bench):
     stream = bench.open()
     new = bench.build(sink.port)
     assert bench.context.clusters.get("c") is new is not old
-    stream.sent_end = stream.reusable = True
+    stream.body, stream.sent_end, stream.reusable = ended_body(), True, True
     old.release(stream)
     assert stream.conn.closed and bench.all_quiet()
 

@@ -154,6 +154,12 @@ def test_runtime(admin, backend):
     assert backend.calls == [("runtime", {"my.key": "7", "other": "1"}), ("runtime", {"my.key": None, "other": "2"})]
 
 
+def test_runtime_without_layers():
+    admin = Admin(FakeBackend(), OWN_PID)
+    assert json.loads(get(admin, "/runtime").body) == {"layers": [], "entries": {}}
+    assert post(admin, "/runtime_modify?a=1").status == 503
+
+
 def test_runtime_without_admin_layer():
     layer = {"name": "s", "static_layer": {"a": {"b": True}, "c": 1.5}}
     backend = FakeBackend({"layered_runtime": {"layers": [layer]}})
@@ -171,6 +177,7 @@ def test_stats_list_every_name_of_envoys_with_server_gauges(admin, backend):
     assert values["cluster.svc.upstream_rq_total"] == "7"
     assert values["server.live"] == "1" and values["server.concurrency"] == "2" and values["server.state"] == "0"
     assert values["cluster_manager.active_clusters"] == "2" and values["listener_manager.total_listeners_active"] == "1"
+    assert values["cluster.svc.membership_total"] == "2" and values["cluster.svc.default.total_match_count"] == "2"
     assert int(values["server.memory_allocated"]) > 1 << 20 and values["gmosn.stats_overflow"] == "0"
     golden = {line.partition(": ")[0] for line in GoldenResponse("stats.txt").text.splitlines()}
     first_use = re.compile(r"cluster\.\w+\.(external|retry|zone|http1)\.|cluster\.\w+\.upstream_rq_(\d(xx|\d\d)|time)$")

@@ -72,7 +72,8 @@ def settle(check):
 
 @pytest.fixture
 def listener(hub_errors):
-    listener, _ = start(FakeBackend({"admin": {"address": ADDRESS}}))
+    layers = {"layers": [{"name": "admin", "admin_layer": {}}]}
+    listener, _ = start(FakeBackend({"admin": {"address": ADDRESS}, "layered_runtime": layers}))
     yield listener
     listener.stop()
 
@@ -92,7 +93,8 @@ def test_mutation_needs_post_and_a_body_is_read(listener):
     assert get(listener, "/reset_counters")[0] == 405
     assert get(listener, "/reset_counters", "POST")[2] == b"OK\n"
     form = "content-type: application/x-www-form-urlencoded\r\ncontent-length: 3\r\n"
-    answer = exchange(listener, f"POST /runtime_modify HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{form}\r\na=1".encode())
+    head = f"POST /runtime_modify HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{form}\r\n"
+    answer = exchange(listener, head.encode() + b"a=1")
     assert answer.startswith(b"HTTP/1.1 200")
     assert json.loads(get(listener, "/runtime")[2])["entries"]["a"]["final_value"] == "1"
 
@@ -102,7 +104,8 @@ def test_own_traffic_is_counted_as_envoys(listener):
         get(listener, "/ready")
     get(listener, "/nope")
     text = get(listener, "/stats?usedonly&filter=admin")[2].decode()
-    for line in ("http.admin.downstream_rq_total: 5", "http.admin.downstream_rq_2xx: 3", "http.admin.downstream_rq_4xx: 1",
+    for line in ("http.admin.downstream_rq_total: 5", "http.admin.downstream_rq_2xx: 3",
+                 "http.admin.downstream_rq_4xx: 1",
                  "http.admin.downstream_cx_total: 5", "listener.admin.downstream_cx_total: 5",
                  "listener.admin.http.admin.downstream_rq_2xx: 3", "listener.admin.main_thread.downstream_cx_total: 5"):
         assert line in text.splitlines(), text
