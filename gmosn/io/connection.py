@@ -11,6 +11,7 @@ import cython
 from gevent import get_hub, spawn
 
 from gmosn.errors import PeerGone, Timeout
+from gmosn.io.descriptors import reset_on_close
 
 if cython.compiled:
     PyGreenlet_Import()
@@ -100,6 +101,7 @@ class Connection(Entry):
                 g.switch()
         g = self.writing
         if g is not None and self.write_deadline != 0 and now >= self.write_deadline:
+            reset_on_close(self.fd)
             g.throw(Timeout("write deadline"))
         return self._plan()
 
@@ -234,6 +236,7 @@ class Connection(Entry):
         if self.pending is not None or self.gone is not None:
             self._raise_pending()
         if self.write_deadline != 0 and self.write_deadline <= now_us():
+            reset_on_close(self.fd)
             raise Timeout("write deadline")
         g = PyGreenlet_GetCurrent()
         if g is self.hub or self.writing is not None:

@@ -36,12 +36,21 @@ def is_broken(fd, half_closed):
     return bool(flags & select.POLLERR or (flags & select.POLLHUP and not half_closed))
 
 
+def reset_on_close(fd):
+    """Closing will send a reset. For a peer that has stopped reading: what is queued for it, megabytes perhaps, would else
+    stay in the kernel for as long as it keeps its window shut. Never raises."""
+    try:
+        with borrowed(fd) as sock:
+            sock.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+    except OSError:
+        pass
+
+
 def close_descriptor(fd, abort):
     """Closes a socket; `abort`: with a reset. Never raises."""
     try:
         if abort:
-            with borrowed(fd) as sock:
-                sock.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+            reset_on_close(fd)
         os.close(fd)
     except OSError:
         pass

@@ -25,8 +25,8 @@ def listener(*filters, name="listener_0", port=0, **more):
     return {"name": name, "address": socket_address(port), "filter_chains": [{"filters": list(filters)}], **more}
 
 
-def http_filter(name, type_url, **config):
-    return {"name": name, "typed_config": {"@type": type_url, **config}}
+def http_filter(label, type_url, **config):
+    return {"name": label, "typed_config": {"@type": type_url, **config}}
 
 
 def router():

@@ -238,6 +238,18 @@ def test_two_deadlines_both_count(pair):
         reader.get()
 
 
+def test_a_peer_that_does_not_read_is_reset(pair):
+    """Closing would else leave what is queued, and a socket, to the kernel for as long as the peer likes."""
+    conn, peer = pair()
+    conn.set_write_deadline(now_us() + 30 * MS)
+    with pytest.raises(Timeout):
+        conn.write(bytes(8 << 20))
+    conn.close()
+    with pytest.raises(ConnectionResetError):
+        while peer.recv(1 << 20):
+            pass
+
+
 def test_write_deadline(pair):
     conn, peer = pair()
     start = now_us()
