@@ -1,38 +1,28 @@
-"""AccessLog messages (config/accesslog/v3) -> AccessLogs, each behind its condition."""
-from gmosn.errors import ConfigError
-from gmosn.filter.access_log.conditions import build_condition
-from gmosn.observe.access_log import AccessLog
-
-CATEGORY = "envoy.access_loggers"
-
-
-class ConditionalLog(AccessLog):
-    """Logs the streams for which `condition(info)` holds."""
-
-    def __init__(self, condition, inner):
-        self.condition = condition
-        self.inner = inner
-
-    def log(self, info):
-        if self.condition(info):
-            self.inner.log(info)
+"""Access logs from configuration (envoy.config.accesslog.v3.AccessLog)."""
+from gmosn.errors import ConfigError, ConfigErrors
+from gmosn.filter.access_log.conditions import condition_from_proto
 
 
 def build_access_logs(protos, context):
-    """A list of AccessLogs in order. Raises ConfigError with a path below the list."""
-    logs = []
+    """A list of observe.access_log.AccessLog. Raises ConfigErrors with the index of each proto that cannot be used."""
+    logs, errors = [], []
     for index, proto in enumerate(protos):
         try:
-            if proto.WhichOneof("config_type") is None:
-                raise ConfigError(f"Didn't find a registered implementation for '{proto.name}' with type URL: ''",
-                                  ("typed_config",))
-            log = context.extensions.build(CATEGORY, proto.name, proto.typed_config, context)
-            if proto.HasField("filter"):
-                try:
-                    log = ConditionalLog(build_condition(proto.filter), log)
-                except ConfigError as exc:
-                    raise exc.under("filter")
-            logs.append(log)
+            logs.append(_build(proto, context))
+        except ConfigErrors as exc:
+            errors.extend(exc.under(index).errors)
         except ConfigError as exc:
-            raise exc.under(index)
+            errors.append(exc.under(index))
+    if errors:
+        raise ConfigErrors(errors)
     return logs
+
+
+def _build(proto, context):
+    log = context.extensions.build("envoy.access_loggers", proto.name, proto.typed_config, context)
+    if proto.HasField("filter"):
+        try:
+            log.condition = condition_from_proto(proto.filter)
+        except ConfigError as exc:
+            raise exc.under("filter")
+    return log

@@ -1,22 +1,23 @@
-"""envoy.access_loggers.stdout and .stderr."""
-from gmosn.filter.access_log.file import FileAccessLog
-from gmosn.filter.access_log.formats import build_formatter
+"""envoy.extensions.access_loggers.stream.v3: access logs on standard output and standard error."""
+from gmosn.errors import ConfigError
+from gmosn.filter.access_log.file import open_file
+from gmosn.observe.access_log import WriterLog
+from gmosn.observe.log_formatters import formatter_from_proto, text_formatter
 
 
-class StdoutAccessLog(FileAccessLog):
-    """Lines to standard output."""
-
-    TYPE_URL = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
+class StdoutAccessLog:
     PATH = "/dev/stdout"
 
     @classmethod
     def from_proto(cls, config, context):
-        formatter = build_formatter(config.log_format if config.HasField("log_format") else None)
-        return cls(None if context.validating else context.access_logs.open(cls.PATH), formatter)
+        formatter = text_formatter()
+        if config.HasField("log_format"):
+            try:
+                formatter = formatter_from_proto(config.log_format)
+            except ConfigError as exc:
+                raise exc.under("log_format")
+        return WriterLog(formatter, open_file(cls.PATH, context))
 
 
 class StderrAccessLog(StdoutAccessLog):
-    """Lines to standard error."""
-
-    TYPE_URL = "envoy.extensions.access_loggers.stream.v3.StderrAccessLog"
     PATH = "/dev/stderr"
