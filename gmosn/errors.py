@@ -137,17 +137,14 @@ class UpstreamOverflow(StreamError):
 
 
 class UpstreamConnectFailure(StreamError):
-    """`reason`: transport failure text, appended as Envoy does."""
+    """`transport_failure`: what the socket said; for details and logs only, clients do not see it (as in Envoy 1.40)."""
 
     source, flag, status = "upstream", "UF", 503
     retry_on = frozenset(("5xx", "gateway-error", "connect-failure", "reset", "reset-before-request"))
 
     def __init__(self, reason="remote connection failure", transport_failure=""):
         detail = f"{reason}|{transport_failure}" if transport_failure else reason
-        text = _RESET + reason
-        if transport_failure:
-            text += f", transport failure reason: {transport_failure}"
-        super().__init__("upstream_reset_before_response_started{%s}" % detail.replace(" ", "_"), text=text)
+        super().__init__("upstream_reset_before_response_started{%s}" % detail.replace(" ", "_"), text=_RESET + reason)
         self.transport_failure = transport_failure
 
 

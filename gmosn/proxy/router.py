@@ -258,6 +258,8 @@ class Router:
             cause = error
             error = UpstreamReset()
             error.__cause__ = cause
+        elif error.flag == "UF":
+            info.upstream_failure = error.transport_failure.replace(" ", "_").encode()
         if not stream.down.started and upload.replayable and error.source != "downstream":
             if self._is_race(stream, up, error):
                 cluster.stats.rq_retry.add(1)

@@ -16,10 +16,9 @@ def test_under_reaches_every_error_of_a_group():
     assert [str(e) for e in group.errors] == ["listeners[0].x: a", "listeners[0]: b"]
 
 
-def test_transport_failure_is_part_of_text_and_details():
+def test_transport_failure_is_in_the_details_but_not_told_to_clients():
     error = UpstreamConnectFailure(transport_failure="delayed connect error: Connection refused")
-    assert error.text.endswith("remote connection failure, transport failure reason: "
-                               "delayed connect error: Connection refused")
+    assert error.text.endswith("reset reason: remote connection failure")
     assert error.details == "upstream_reset_before_response_started{remote_connection_failure|" \
                             "delayed_connect_error:_Connection_refused}"
     assert (error.status, error.flag, "connect-failure" in error.retry_on) == (503, "UF", True)
