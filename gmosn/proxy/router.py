@@ -214,7 +214,10 @@ class Router:
         error: object = None
         again: cython.bint = False
         try:
-            up = cluster.open_stream(info, info.attempts > 1, deadline)
+            if route.high_priority:
+                up = cluster.open_high_stream(info, info.attempts > 1, deadline)
+            else:
+                up = cluster.open_stream(info, info.attempts > 1, deadline)
             if route.auto_host_rewrite:
                 self._host_rewrite(stream, up)
             head = self._exchange(stream, route, up, upload)

@@ -2,7 +2,7 @@
 """A cluster at run time: from a request to a stream on a connection to one of its hosts, and back."""
 import cython
 
-from gmosn.errors import ConfigError, NoHealthyUpstream, UpstreamOverflow
+from gmosn.errors import ConfigError, NoHealthyUpstream, UpstreamConnectFailure, UpstreamOverflow
 from gmosn.upstream.endpoints import build_host_set
 from gmosn.upstream.options import ClusterOptions
 
@@ -173,6 +173,8 @@ class Cluster:
         try:
             conn = self.connector.connect(host.address, deadline_us)
         except BaseException as exc:
+            if isinstance(exc, UpstreamConnectFailure):
+                info.upstream_failure = exc.transport_failure.replace(" ", "_").encode()
             self.pools.not_connected(pool, exc, start)
             raise
         finally:

@@ -1,5 +1,6 @@
 # hot: http1_connect
 """Opening connections to hosts, with Envoy's words for what fails; and the wait of one greenlet for one thing."""
+import errno
 import os
 
 import cython
@@ -12,6 +13,9 @@ if not cython.compiled:
     from gmosn.clock import now_us
     from gmosn.io.connection import Connection
     from gmosn.io.wheel import Entry
+
+
+DELAYED = (errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH)
 
 
 class Pause(Entry):
@@ -102,7 +106,7 @@ class Connector:
                 raise
             raise UpstreamConnectTimeout() from exc
         except OSError as exc:
-            raise UpstreamConnectFailure("remote connection failure", failure_text(exc)) from exc
+            raise UpstreamConnectFailure("remote connection failure", failure_text(exc, address)) from exc
 
     def _secure(self, conn, until_us):
         try:
@@ -112,9 +116,12 @@ class Connector:
             raise
 
 
-def failure_text(exc):
-    """Envoy's transport failure reason of a connect that failed."""
-    return "delayed connect error: %s" % (os.strerror(exc.errno) if exc.errno else exc)
+def failure_text(exc, address):
+    """Envoy's transport failure reason of a connect that failed: on the way, or at once, which depends on the errno."""
+    text = os.strerror(exc.errno) if exc.errno else str(exc)
+    if exc.errno in DELAYED and address.family != "unix":
+        return "delayed connect error: %s" % text
+    return "immediate connect error: %s|remote address:%s" % (text, address.text.decode("latin-1"))
 
 
 if not cython.compiled:

@@ -13,6 +13,7 @@ from gmosn.errors import ConfigError
 from gmosn.io.address import Address
 from gmosn.upstream.dns_options import DnsOptions
 from gmosn.upstream.dns_resolver import ResolutionFailed, Resolver
+from gmosn.upstream.membership import Membership
 from gmosn.upstream.options import discovery_kind
 
 AT_ONCE = 64                             # questions on the way at the same time
@@ -31,6 +32,7 @@ class DnsUpdater:
         self.context = context
         self.publish = publish
         self.stats = stats
+        self.membership = Membership(stats)
         self.sleep = sleep
         self.uniform = uniform
         self.log = log
@@ -46,7 +48,9 @@ class DnsUpdater:
             if discovery_kind(proto, self.context) != "static":
                 wanted[proto.name] = proto
         for name in [name for name in self.clusters if name not in wanted]:
-            self.clusters.pop(name).stop()
+            cluster = self.clusters.pop(name)
+            cluster.stop()
+            self.membership.forget(cluster.stat_name)
         for name, proto in wanted.items():
             running = self.clusters.get(name)
             if running is not None and running.proto == proto:
@@ -98,7 +102,8 @@ class DnsCluster:
         self.options = DnsOptions.from_proto(proto, updater.context)
         self.logical = discovery_kind(proto, updater.context) == "logical_dns"
         self.resolver = updater.resolver_for(self.options.resolver)
-        self.stats = updater.stats.scope(f"cluster.{proto.alt_stat_name or proto.name}.")
+        self.stat_name = proto.alt_stat_name or proto.name
+        self.stats = updater.stats.scope(f"cluster.{self.stat_name}.")
         self.names = list(_names_of(proto.load_assignment))
         self.published = last.published if last is not None else None
         self.first_done = Event()
@@ -187,6 +192,7 @@ class DnsCluster:
         if self.published is not None and assignment == self.published:
             return
         self.published = assignment
+        self.updater.membership.update(self.stat_name, assignment)
         self.updater.publish(self.proto.name, assignment)
 
     def assignment(self):

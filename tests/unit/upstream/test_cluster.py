@@ -223,7 +223,7 @@ def test_connection_refused(bench):
     bench.build(sink.port)
     with pytest.raises(UpstreamConnectFailure) as caught:
         bench.open()
-    assert "Connection refused" in caught.value.transport_failure
+    assert caught.value.transport_failure == "delayed connect error: Connection refused"
     assert bench.counter("upstream_cx_connect_fail") == bench.counter("upstream_cx_destroy_remote") == 1
     assert bench.counter("upstream_rq_pending_failure_eject") == 1 and bench.counter("upstream_rq_total") == 0
     assert bench.all_quiet()
@@ -373,6 +373,14 @@ def test_unix_socket(bench, tmp_path):
         assert stream.client.host.name == path.encode()
         bench.finish(stream, reusable=False)
     assert bench.all_quiet()
+
+
+def test_missing_unix_socket(bench, tmp_path):
+    path = str(tmp_path / "none.sock")
+    bench.build(path)
+    with pytest.raises(UpstreamConnectFailure) as caught:
+        bench.open()
+    assert caught.value.transport_failure == f"immediate connect error: No such file or directory|remote address:{path}"
 
 
 def test_source_address_and_keepalive(bench):

@@ -83,6 +83,8 @@ def test_first_answer_and_change(world):
     world.step()
     assert world.published[1:] == [[("10.0.0.3", "a.test")]]
     assert world.count("update_attempt") == world.count("update_success") == 4
+    assert world.count("membership_change") == 2
+    assert world.stats.gauge("cluster.c.membership_total").value() == 1
 
 
 def test_failure_keeps_the_last_good(world):

@@ -194,7 +194,7 @@ def test_failed_connect_fails_those_who_wait_for_the_same_host(bench):
     settle()
     assert all(isinstance(request.value, UpstreamConnectFailure) for request in requests)
     assert len({id(request.value) for request in requests}) == 3
-    assert "refused by the test" in requests[2].value.text
+    assert requests[2].value.transport_failure == "refused by the test"
     assert pools.counter("rq_pending_failure_eject") == 3 and pools.counter("cx_connect_fail") == 1
     assert pools.limits.total(CONNECTIONS) == 0 and pools.counter("cx_active") == 0
 
