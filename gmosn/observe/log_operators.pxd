@@ -1,5 +1,5 @@
 cimport cython
-from libc.string cimport memchr
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from gmosn.ascii cimport ascii_int
 from gmosn.clock cimport now_us, wall_us
 from gmosn.headers cimport HeaderMap, RequestHead, ResponseHead
@@ -40,8 +40,10 @@ cdef class TimeOperator(Operator):
     cdef list parts
     cdef long long second
     cdef list rendered
-    cdef bytes first
+    cdef bytes template, text
+    cdef long long millisecond
     cdef bint plain
+    cdef _patch(self, long long millisecond)
     cdef _render(self, long long second)
 
 cdef class PythonOperator(Operator):

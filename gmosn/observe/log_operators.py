@@ -296,8 +296,9 @@ class TimeOperator(Operator):
         if second != self.second:
             self._render(second)
         if self.plain:
-            text = ascii_int(fraction // 1000 + 1000)
-            return self.first + text[1:] + self.rendered[2]
+            if fraction // 1000 != self.millisecond:
+                self._patch(fraction // 1000)
+            return self.text
         out = []
         for part, text in zip(self.parts, self.rendered):
             out.append(text if part[0] == BYTES else (b"%06d000" % fraction)[:part[1]])
@@ -313,8 +314,25 @@ class TimeOperator(Operator):
             else:
                 rendered.append(b"")
         self.rendered = rendered
-        self.first = rendered[0] if rendered else b""
         self.second = second
+        self.millisecond = -1
+        if self.plain:
+            self.template = rendered[0] + b"000" + rendered[2]
+
+    def _patch(self, millisecond):
+        """The common case: three digits of an otherwise known text."""
+        first: bytes = self.rendered[0]
+        at: cython.Py_ssize_t = len(first)
+        self.millisecond = millisecond
+        if not cython.compiled:
+            self.text = self.template[:at] + b"%03d" % millisecond + self.template[at + 3:]
+            return
+        out: bytes = PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.template), len(self.template))
+        p: cython.p_char = out
+        p[at] = 48 + millisecond // 100
+        p[at + 1] = 48 + millisecond // 10 % 10
+        p[at + 2] = 48 + millisecond % 10
+        self.text = out
 
 
 class PythonOperator(Operator):
