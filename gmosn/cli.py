@@ -309,7 +309,7 @@ def run(options):
         from gmosn.server.roles import run_role
         return run_role(options, _extensions)
     if options.list_extensions:
-        for (category, name), target in sorted(_extensions().items()):
+        for (category, name), target in sorted(_extensions().add_installed().items()):
             print(f"{category}  {name}  {target}")
         return 0
     if not options.config_path and not options.config_yaml:

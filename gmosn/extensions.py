@@ -3,8 +3,6 @@
 Only config/ and cli import this module. Entry points of the group `gmosn.extensions` add to it: the entry point's name
 is "category/full.proto.Name", its value "module:Class".
 """
-from importlib.metadata import entry_points
-
 NETWORK, HTTP, LISTENER, ACCESS_LOG = ("envoy.filters.network", "envoy.filters.http", "envoy.filters.listener",
                                        "envoy.access_loggers")
 PER_ROUTE = "envoy.filters.http.per_route"       # what may stand in typed_per_filter_config
@@ -27,10 +25,36 @@ TABLE = {
 }
 
 
+class ExtensionTable(dict):
+    """TABLE, and what installed packages add. They are asked for the first type that is not built in: going through all
+    of them takes longer than the rest of this module's users need to start."""
+
+    def __init__(self):
+        super().__init__(TABLE)
+        self._asked = False
+
+    def __missing__(self, key):
+        if self._asked:
+            raise KeyError(key)
+        self.add_installed()
+        return self[key]
+
+    def get(self, key, default=None):
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def add_installed(self):
+        """Enters what installed packages offer; what is built in stays. Returns the table."""
+        from importlib.metadata import entry_points
+        self._asked = True
+        for point in entry_points(group="gmosn.extensions"):
+            category, _, full_name = point.name.partition("/")
+            self.setdefault((category, full_name), point.value)
+        return self
+
+
 def extension_table():
-    """The built-in table and what installed packages add."""
-    table = dict(TABLE)
-    for point in entry_points(group="gmosn.extensions"):
-        category, _, full_name = point.name.partition("/")
-        table[category, full_name] = point.value
-    return table
+    """A table for one process or test."""
+    return ExtensionTable()

@@ -33,5 +33,5 @@ def test_third_parties_add_to_the_table(monkeypatch):
     class Point:
         name, value = "envoy.filters.http/acme.v1.Config", "acme.filter:Filter"
 
-    monkeypatch.setattr("gmosn.extensions.entry_points", lambda group: [Point] if group == "gmosn.extensions" else [])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [Point] if group == "gmosn.extensions" else [])
     assert extension_table()["envoy.filters.http", "acme.v1.Config"] == "acme.filter:Filter"

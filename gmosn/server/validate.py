@@ -43,7 +43,9 @@ def validating_context(bootstrap, options, extensions, logs):
 def without_disabled(extensions, disabled, logs):
     """The table without those that --disable-extensions names as category/name, where a name is Envoy's: its last
     part is the package of the configuration's type (envoy.filters.http.router)."""
-    table = dict(extensions)
+    if not disabled:
+        return extensions
+    table = dict(extensions.add_installed())
     for entry in filter(None, disabled.split(",")):
         category, slash, name = entry.partition("/")
         found = [key for key in table if slash and key[0] == category and name.rpartition(".")[2] in key[1].split(".")]
