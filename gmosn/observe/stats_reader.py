@@ -6,8 +6,8 @@ from gmosn.observe.stats import (
     BINS, COUNTER, DIRECTORY, DIRECTORY_USED, GAUGE, HEADER_BYTES, HISTOGRAM, MAGIC, OVERFLOW, SIZE, entries,
 )
 
-DECADE = 90
-NOTHING = bytes(DECADE * 8)
+DECADE_BYTES = 90 * 8
+NOTHING = bytes(DECADE_BYTES)
 
 
 class SegmentReader:
@@ -67,13 +67,15 @@ class SegmentReader:
         return out
 
     def _bins(self, first):
-        """Most of a histogram's 1,630 bins are 0: whole decades are skipped by one comparison."""
-        out, memory = {}, self.memory
-        for start in range(0, BINS, DECADE):
-            size = min(DECADE, BINS - start)
-            raw = memory[(first + start) * 8:(first + start + size) * 8]
-            if raw != NOTHING[:len(raw)]:
-                for number, count in enumerate(memoryview(raw).cast("q"), start):
+        """Most of a histogram's 1,630 bins are 0, above all the upper ones: they are cut off, then whole decades are
+        skipped by one comparison (20 us instead of 200)."""
+        out = {}
+        raw = self.memory[first * 8:(first + BINS) * 8].rstrip(b"\0")
+        raw += bytes(-len(raw) % 8)
+        for start in range(0, len(raw), DECADE_BYTES):
+            part = raw[start:start + DECADE_BYTES]
+            if part != NOTHING:
+                for number, count in enumerate(memoryview(part).cast("q"), start >> 3):
                     if count:
                         out[number] = count
         return out
@@ -97,6 +99,22 @@ class Totals:
         self.overflow = 0
 
 
+def sum_histograms(readers):
+    """Refreshes SegmentReaders -> name -> {bin number: count}, summed."""
+    total = {}
+    for reader in readers:
+        reader.refresh()
+        _add_histograms(total, reader)
+    return total
+
+
+def _add_histograms(total, reader):
+    for name, bins in reader.histograms().items():
+        before = total.setdefault(name, bins)
+        if before is not bins:
+            add_counts(before, bins)
+
+
 def sum_segments(readers, takes_max=None):
     """Refreshes and sums SegmentReaders -> Totals.
 
@@ -118,10 +136,7 @@ def sum_segments(readers, takes_max=None):
                 total.gauges[name] = max(before, value)
             else:
                 total.gauges[name] = before + value
-        for name, bins in reader.histograms().items():
-            before = total.histograms.setdefault(name, bins)
-            if before is not bins:
-                add_counts(before, bins)
+        _add_histograms(total.histograms, reader)
     return total
 
 

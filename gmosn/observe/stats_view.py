@@ -2,7 +2,7 @@
 with their last interval. One object in the control process; never blocks."""
 from gmosn.observe.circllhist import DEFAULT_BUCKETS
 from gmosn.observe.stat_names import takes_max
-from gmosn.observe.stats_reader import sum_segments
+from gmosn.observe.stats_reader import sum_histograms, sum_segments
 
 INTERNAL = "\x01"                    # names that start with it are not shown (per-host stats, reset counters)
 RESET = "\x01reset."
@@ -50,7 +50,7 @@ class StatsView:
     def flush(self):
         """The end of a flush interval (stats_flush_interval, 5 s): what was recorded since the last call is the
         interval that /stats shows from now on."""
-        now = self._totals().histograms
+        now = sum_histograms(self._readers())
         before = self._before or {}
         self._interval = {name: _difference(bins, before.get(name)) for name, bins in now.items() if bins}
         self._before = now

@@ -48,8 +48,9 @@ def dead_port():
 
 def config(port, dead):
     again = {"retry_on": "5xx", "num_retries": 1}
-    routes = [direct(200, "hi", "/direct"), {"match": {"prefix": "/redirect"}, "redirect": {"host_redirect": "x.example"}},
-              route("down", "/down"), route("backend", "/silent", timeout="0.3s"),
+    routes = [direct(200, "hi", "/direct"), route("down", "/down"),
+              {"match": {"prefix": "/redirect"}, "redirect": {"host_redirect": "x.example"}},
+              route("backend", "/silent", timeout="0.3s"),
               route("backend", "/unavailable", retry_policy=again), route("backend", "/")]
     hosts = [{"name": "v", "domains": ["test"], "routes": routes}]
     return bootstrap([listener(hcm(virtual_hosts=hosts))], [cluster("backend", port), cluster("down", dead)])
@@ -89,8 +90,9 @@ def send(data, leave=None):
 
 STEPS = {
     "ok": ask(), "keep alive": keep_alive, "missing": ask("/missing"), "direct": ask("/direct"),
-    "redirect": ask("/redirect"), "no route": ask(host="other"), "refused": ask("/down"), "upstream closes": ask("/close"),
-    "reset on a new connection": ask("/reset"), "retried": ask("/unavailable"), "timeout": ask("/silent"),
+    "redirect": ask("/redirect"), "no route": ask(host="other"), "refused": ask("/down"),
+    "upstream closes": ask("/close"), "reset on a new connection": ask("/reset"), "retried": ask("/unavailable"),
+    "timeout": ask("/silent"),
     "post": ask(method="POST", body=b"x" * 10000), "not http": send(b"GARBAGE\r\n\r\n"),
     "client leaves": send(b"GET /silent HTTP/1.1\r\nhost: test\r\n\r\n", leave=1),
     "large head": send(b"GET / HTTP/1.1\r\nhost: test\r\nx: " + b"a" * 62000 + b"\r\n\r\n"),

@@ -37,6 +37,8 @@ class Admin:
         self.view = StatsView(backend.readers, backend.stats, accepts, bounds, self._server_stats.derive)
         self.runtime = Runtime(bootstrap.layered_runtime if bootstrap.HasField("layered_runtime") else None)
         self.track_lookups = False
+        self.pause = lambda: None            # the listener's lets other greenlets run while a large page is made
+        self._families, self._families_of = None, []
         self._allowed = [StringMatcher.from_proto(path) for path in bootstrap.admin.allow_paths]
         self._log = backend.logs.get("admin")
 
@@ -69,7 +71,18 @@ class Admin:
         self._server_stats.update()
         if self.backend.bootstrap.stats_flush_on_admin:
             self.view.flush()
-        return self.view.snapshot(configured_families(self.backend), self.backend.text_readouts())
+        self.pause()
+        found = self.view.snapshot(self._current_families(), self.backend.text_readouts())
+        self.pause()
+        return found
+
+    def _current_families(self):
+        """Families of the served configuration, made anew when a resource is another one."""
+        messages = [entry.message for kind in ("cluster", "listener") for entry in self.backend.entries(kind)]
+        if self._families is None or len(messages) != len(self._families_of) or any(
+                now is not before for now, before in zip(messages, self._families_of, strict=True)):
+            self._families, self._families_of = configured_families(self.backend), messages
+        return self._families
 
     def host_numbers(self):
         """Internal per-host stats by name (see clusters_page.HostView)."""

@@ -1,6 +1,7 @@
 """The admin on a socket: an ordinary listener whose connection manager ends in the admin's pages, so that its stats,
 access log, limits and timeouts are those of every other listener."""
 import os
+from functools import partial
 from urllib.parse import quote
 
 from gevent import sleep, spawn
@@ -84,6 +85,7 @@ class AdminListener:
         """Serves on a bound, listening socket (or its descriptor), which it owns from now on; writes
         --admin-address-path."""
         self._listener.serve([sock])
+        self._admin.pause = partial(sleep, 0)
         self._flusher = spawn(self._flush)
         log = self._admin.backend.logs.get("main")
         log.info("admin address: %s", self.address)

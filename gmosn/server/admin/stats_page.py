@@ -70,6 +70,7 @@ def stats(admin, request):
     except BadParameter as exc:
         return AdminResponse(str(exc), 400)
     numbers = {**chosen.counters, **chosen.gauges}
+    admin.pause()
     if form == "json":
         return AdminResponse(as_json(numbers, chosen.texts, chosen.histograms, mode), 200, JSON)
     text = as_text(numbers, chosen.texts, chosen.histograms, mode)
@@ -88,7 +89,8 @@ def prometheus(admin, request):
         chosen = Selection(request, admin.snapshot())
     except BadParameter as exc:
         return AdminResponse(str(exc), 400)
-    return AdminResponse(as_prometheus(chosen, admin.tags, mode or "cumulative", request.has("text_readouts")))
+    return AdminResponse(as_prometheus(chosen, admin.tags, mode or "cumulative", request.has("text_readouts"),
+                                       admin.pause))
 
 
 def reset_counters(admin, request):

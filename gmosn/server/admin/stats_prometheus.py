@@ -13,6 +13,8 @@ def clean(text):
 
 
 def _escape(value):
+    if value.isalnum():
+        return value
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
@@ -20,18 +22,19 @@ def _labels(tags):
     return ",".join(f'{clean(tag)}="{_escape(value)}"' for tag, value in tags)
 
 
-def as_prometheus(snapshot, stat_tags, mode, with_texts):
+def as_prometheus(snapshot, stat_tags, mode, with_texts, pause=lambda: None):
     """`snapshot`: counters, gauges, texts and histograms by name (StatsSnapshot or alike); `stat_tags`: StatTags;
-    `mode`: "cumulative" or "summary"; `with_texts`: text readouts as gauges."""
+    `mode`: "cumulative" or "summary"; `with_texts`: text readouts as gauges; `pause()`: called every now and then."""
     out = []
-    _numbers(out, snapshot.counters, stat_tags, "counter")
-    _numbers(out, snapshot.gauges, stat_tags, "gauge")
+    _numbers(out, snapshot.counters, stat_tags, "counter", pause)
+    _numbers(out, snapshot.gauges, stat_tags, "gauge", pause)
     if with_texts:
         for name, members in _groups(snapshot.texts, stat_tags):
             out.append(f"# TYPE {name} gauge\n")
             out += [f"{name}{{{_labels([*tags, ('text_value', snapshot.texts[full])])}}} 0\n" for full, tags in members]
     for name, members in _groups(snapshot.histograms, stat_tags):
         out.append(f"# TYPE {name} {'summary' if mode == 'summary' else 'histogram'}\n")
+        pause()
         for full, tags in members:
             _histogram(out, name, _labels(tags), snapshot.histograms[full], mode)
     return "".join(out)
@@ -48,11 +51,13 @@ def _groups(values, stat_tags):
 
 
 def _words(name):
-    return name.split(".")
+    """A sort key that compares word by word."""
+    return name.replace(".", "\0")
 
 
-def _numbers(out, values, stat_tags, kind):
+def _numbers(out, values, stat_tags, kind, pause):
     for name, members in _groups(values, stat_tags):
+        pause()
         out.append(f"# TYPE {name} {kind}\n")
         out += [f"{name}{{{_labels(tags)}}} {values[full]}\n" for full, tags in members]
 
