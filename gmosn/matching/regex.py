@@ -53,6 +53,8 @@ class Substitution:
         """`value` (bytes) with all matches replaced."""
         out, at = [], 0
         for found in self.pattern.finditer(value):
+            if found.end() == at and out:        # RE2::GlobalReplace: no empty match right behind another match
+                continue
             out.append(value[at:found.start()])
             for part in self.parts:
                 out.append(part if isinstance(part, bytes) else found.group(part) or b"")

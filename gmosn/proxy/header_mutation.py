@@ -43,7 +43,8 @@ def compile_header_value(text, latin_1=False):
     if "%" not in text:
         return text.encode("latin-1" if latin_1 else "utf-8"), None
     from gmosn.observe.access_log import compile_value
-    return compile_value(text)
+    compiled = compile_value(text)
+    return (compiled, None) if isinstance(compiled, bytes) else (None, compiled)
 
 
 def _changeable(name, verb, path):

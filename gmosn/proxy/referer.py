@@ -1,7 +1,7 @@
 """Envoy removes a Referer that browsers could not have sent: with user info or fragment, or no URL at all."""
 import re
 
-ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)")
+ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#\s\x22<>\\^`{|}]+)([/?][^#]*)?")
 RELATIVE = re.compile(rb"(?:[!$%&'()*+,\-.0-9;=?@A-Z_a-z~\[\]]*(?:/[!$%&'()*+,\-./0-9:;=?@A-Z_a-z~\[\]]*)?)")
 
 

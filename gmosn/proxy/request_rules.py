@@ -36,10 +36,11 @@ XFF, XFP, XFCC, REQUEST_ID = b"x-forwarded-for", b"x-forwarded-proto", b"x-forwa
 EXTERNAL = frozenset(b"x-envoy-" + name for name in (
     b"internal retriable-status-codes retriable-header-names retry-on retry-grpc-on max-retries upstream-alt-stat-name "
     b"upstream-rq-timeout-ms upstream-rq-per-try-timeout-ms upstream-rq-timeout-alt-response expected-rq-timeout-ms "
-    b"force-trace ip-tags original-url hedge-on-per-try-timeout").split())
+    b"force-trace ip-tags original-url hedge-on-per-try-timeout upstream-stream-duration-ms").split())
 EDGE = EXTERNAL | frozenset(b"x-envoy-" + name for name in (
     b"downstream-service-cluster downstream-service-node original-path original-host decorator-operation").split())
-INTERNAL = frozenset((b"x-envoy-internal",))
+# Envoy's router takes these from internal requests as orders and removes them; ours takes no orders from headers yet
+INTERNAL = EXTERNAL - frozenset((b"x-envoy-force-trace", b"x-envoy-ip-tags", b"x-envoy-original-url"))
 
 SAFE_BYTES = rb"!$&'()*+,\-./0-9:;=@A-Z_a-z~\[\]"
 UNCLEAN = re.compile(rb"[^" + SAFE_BYTES + rb"]|/\.|//")
@@ -115,11 +116,15 @@ class RequestRules:
         xfp: bytes = None
         request_id: bytes = None
         envoy: cython.bint = False
+        several: cython.bint = False
         edge: cython.bint
         first: cython.int
         reply = self._path(request)
         if reply is not None:
             return reply
+        if (request.absolute and self.use_remote_address and self.trusted_hops == 0 and request.scheme == b"https"
+                and connection.tls is None):
+            return Response(403, b"Forbidden", details="http1.https_url_on_plaintext_connection", flag="DPE")
         if self.strip_dot or self.strip_port:
             self._host(request, connection)
         for t in request.items:
@@ -127,8 +132,10 @@ class RequestRules:
             first = name[0] if len(name) > 6 else 0
             if first == 120:                              # x
                 if name == XFF:
+                    several = several or xff is not None
                     xff = t[1] if xff is None else xff + b"," + t[1]
                 elif name == XFP:
+                    several = several or xfp is not None
                     xfp = t[1] if xfp is None else xfp + b"," + t[1]
                 elif name == REQUEST_ID:
                     request_id = t[1]
@@ -136,7 +143,9 @@ class RequestRules:
                     envoy = True
             elif first == 114 and name == b"referer" and not is_valid_referer(t[1]):
                 envoy = True
-        if xfp is not None and not xfp and not self.use_remote_address and self.scheme is None:
+        if several:                                       # one line each, as Envoy sends them on
+            _join(request, xff, xfp)
+        if xfp is not None and not xfp and self.scheme is None and (not self.use_remote_address or self.trusted_hops):
             return Response(404, b"", details="route_not_found", flag="NR")
         edge = self._forwarded(request, connection, info, xff, xfp, envoy)
         self._identity(request, info, request_id, edge)
@@ -343,6 +352,13 @@ def _drop(request, edge, internal):
     unwanted: frozenset = INTERNAL if internal else EDGE if edge else EXTERNAL
     request.items = [(name, value) for name, value in request.items
                      if name not in unwanted and (name != b"referer" or is_valid_referer(value))]
+
+
+def _join(request, xff, xfp):
+    if xff is not None:
+        request.set(XFF, xff)
+    if xfp is not None:
+        request.set(XFP, xfp)
 
 
 def append_via(headers, name):

@@ -41,7 +41,7 @@ cdef class Router:
     cdef _release(self, HttpStream stream, Cluster cluster, ClientStream up)
     cdef bint _failed(self, HttpStream stream, Cluster cluster, object retry, Upload upload, ClientStream up, error) except -1
     cdef bint _is_race(self, HttpStream stream, ClientStream up, error) except -1
-    cdef _host_rewrite(self, HttpStream stream, ClientStream up)
+    cdef _host_rewrite(self, HttpStream stream, Route route, ClientStream up)
     cdef ResponseHead _exchange(self, HttpStream stream, Route route, ClientStream up, Upload upload)
     cdef object _timeout(self, HttpStream stream, Route route, ClientStream up, Upload upload)
     cdef _respond(self, HttpStream stream, Route route, ClientStream up, ResponseHead head)

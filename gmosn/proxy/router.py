@@ -10,6 +10,7 @@ from gevent import spawn
 from gmosn.errors import (ClusterNotFound, DownstreamReset, PeerGone, RemoteProtocolError, RouteNotFound, StreamError,
                           StreamDurationTimeout, StreamIdleTimeout, Timeout, UpstreamPerTryTimeout, UpstreamReset, UpstreamTimeout)
 from gmosn.proxy.retry import Retry
+from gmosn.proxy.route_action import note_host
 from gmosn.proxy.tunnel import run_tunnel
 if not cython.compiled:
     from gmosn.ascii import ascii_int
@@ -123,6 +124,7 @@ class Router:
         manager.stats.rq_upstream_total.add(1)
         if route is None:
             route = self._route_again(stream)
+        stream.reply_mutation = route.response_mutation    # failures from here on get the route's headers too
         if not route.forwards:
             self._reply(stream, route)
             return
@@ -157,9 +159,7 @@ class Router:
         reply = route.reply(stream.request, stream.info)
         if reply is None:
             raise RouteNotFound()
-        (manager.stats.rq_redirect if 300 <= reply.status < 400 and reply.details != "direct_response"
-         else manager.stats.rq_direct_response).add(1)
-        stream.reply_mutation = route.response_mutation
+        manager.stats.rq_direct_response.add(1)            # redirects too: Envoy's rq_redirect counts internal ones
         manager.local_reply(stream, reply.status, reply.body, reply.headers, reply.details, reply.flag)
 
     def _cluster(self, stream, route):
@@ -218,8 +218,10 @@ class Router:
                 up = cluster.open_high_stream(info, info.attempts > 1, deadline)
             else:
                 up = cluster.open_stream(info, info.attempts > 1, deadline)
+            if info.attempts > 1 and route.virtual_host.include_attempt_count:
+                stream.request.set(b"x-envoy-attempt-count", ascii_int(info.attempts))
             if route.auto_host_rewrite:
-                self._host_rewrite(stream, up)
+                self._host_rewrite(stream, route, up)
             head = self._exchange(stream, route, up, upload)
             if retry is not None and upload.replayable and retry.on_response(head):
                 self._account_retried(cluster, up, head)
@@ -281,9 +283,11 @@ class Router:
         return (up is not None and not up.got_bytes and up.client.requests > 1 and stream.info.attempts == 1
                 and error.flag == "UC" and stream.request.method in IDEMPOTENT)
 
-    def _host_rewrite(self, stream, up):
+    def _host_rewrite(self, stream, route, up):
         host: Host = up.client.host
         if host.hostname:
+            if stream.info.attempts == 1:
+                note_host(stream.request, not self.suppress_envoy_headers, route.append_x_forwarded_host)
             stream.request.authority = host.hostname.encode()
 
     def _exchange(self, stream, route, up, upload):
@@ -353,8 +357,11 @@ class Router:
         if not self.suppress_envoy_headers:
             head.set(b"x-envoy-upstream-service-time",
                      ascii_int((info.upstream_first_byte_us - info.upstream_start_us) // 1000))
+        if route.virtual_host.include_attempt_count_in_response:
+            head.set(b"x-envoy-attempt-count", ascii_int(info.attempts))
         if route.response_mutation is not None:
             info.response = head
+            info.status = head.status
             route.response_mutation.apply(head, info)
         info.details = b"via_upstream"
         if head.status == 101 or (stream.request.method == CONNECT and 200 <= head.status < 300):

@@ -120,6 +120,8 @@ class HttpStreamHandler(StreamHandler):
         route: Route
         chain: FilterChain = self.chain
         reply = self.rules.apply(request, info.connection, info)
+        if reply is not None and (reply.status == 400 or reply.status == 403):     # malformed: the connection ends, too
+            stream.down.keep = False
         if reply is None:
             route = self.routes.match(request, info)
             if route is not None:

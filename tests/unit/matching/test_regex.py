@@ -8,7 +8,7 @@ from tests.helpers.routes import message
 
 @pytest.mark.parametrize("pattern, substitution, value, wanted", [
     ("a", "b", b"aXa", b"bXb"), ("(a)(b)?", "[\\2\\1]", b"ab a", b"[ba] [a]"), ("a*", "b", b"/w/glob", b"b/bwb/bgblbobbb"),
-    ("x", "\\\\", b"axb", b"a\\b"), ("(.)", "\\0\\0", b"ab", b"aabb"), ("nope", "x", b"ab", b"ab"), ("^/a", "", b"/a/a", b"/a"),
+    ("e*", "b", b"/w/empty", b"b/bwb/bmbpbtbyb"), ("e*", "b", b"ee", b"b"), ("x", "\\\\", b"axb", b"a\\b"), ("(.)", "\\0\\0", b"ab", b"aabb"), ("nope", "x", b"ab", b"ab"), ("^/a", "", b"/a/a", b"/a"),
     ("\\xff", "?", b"a\xffb", b"a?b")])
 def test_substitution(pattern, substitution, value, wanted):
     assert Substitution(pattern, substitution).apply(value) == wanted

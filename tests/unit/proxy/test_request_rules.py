@@ -89,7 +89,7 @@ def test_internal(fields, peer, xff, internal):
     head = plain(x_envoy_internal="true", x_envoy_retry_on="5xx", **({} if xff is None else {"x_forwarded_for": xff}))
     run(head, peer, **INSIDE, **fields)
     assert head.get(b"x-envoy-internal") == (b"true" if internal else None)
-    assert (head.get(b"x-envoy-retry-on") is not None) == internal
+    assert head.get(b"x-envoy-retry-on") is None
 
 
 def test_nobody_is_internal_unless_configured():
@@ -126,8 +126,27 @@ def test_an_absolute_target_keeps_its_scheme():
     assert (head.get(b"x-forwarded-proto"), head.scheme) == (b"http", b"https")
 
 
-def test_empty_forwarded_proto_has_no_route():
-    reply, _ = run(plain(x_forwarded_proto=""))
+def test_several_lines_become_one():
+    head = plain(x_forwarded_for=["1.1.1.1", "2.2.2.2"], x_forwarded_proto=["https", "http"])
+    run(head)
+    assert head.get_all(b"x-forwarded-for") == [b"1.1.1.1,2.2.2.2"]
+    assert head.get_all(b"x-forwarded-proto") == [b"https,http"]
+
+
+@pytest.mark.parametrize("fields, scheme, refused", [
+    (EDGE, b"https", True), (EDGE, b"http", False), ({}, b"https", False), ({**EDGE, "xff_num_trusted_hops": 1}, b"https", False)])
+def test_https_targets_on_plain_connections(fields, scheme, refused):
+    head = plain()
+    head.absolute, head.scheme = True, scheme
+    reply, _ = run(head, **fields)
+    assert (reply is not None) == refused
+    if refused:
+        assert (reply.status, reply.details, reply.flag) == (403, "http1.https_url_on_plaintext_connection", "DPE")
+
+
+@pytest.mark.parametrize("fields", [{}, {**EDGE, "xff_num_trusted_hops": 1}])
+def test_empty_forwarded_proto_has_no_route(fields):
+    reply, _ = run(plain(x_forwarded_proto=""), **fields)
     assert (reply.status, reply.details, reply.flag) == (404, "route_not_found", "NR")
 
 
