@@ -111,7 +111,7 @@ def main(arguments):
     with tempfile.TemporaryDirectory(prefix="gmosn-demo-") as folder:
         address_file = Path(folder, "admin")
         process = subprocess.Popen([sys.executable, "-m", "gmosn", "--admin-address-path", str(address_file),
-                                    *arguments])
+                                    "--file-flush-interval-msec", "100", *arguments])
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda got, frame: process.send_signal(got))
         admin = wait_ready(process, address_file)

@@ -1,4 +1,5 @@
 """The configurations that the project ships are accepted: by gmosn, and by Envoy where they are plain Envoy."""
+import os
 import subprocess
 import sys
 
@@ -14,8 +15,9 @@ SHIPPED = sorted([*ROOT.glob("conf/*.yaml"), *ROOT.glob("examples/**/*.yaml")])
 
 
 def validate(command, path):
+    """Exit status and output. Modules that an example brings along lie beside its configuration."""
     done = subprocess.run([*command, "--mode", "validate", "-c", str(path)], capture_output=True, text=True, cwd=ROOT,
-                          timeout=30 * SCALE)
+                          timeout=30 * SCALE, env={**os.environ, "PYTHONPATH": str(path.parent)})
     return done.returncode, done.stdout + done.stderr
 
 

@@ -5,8 +5,8 @@
         assert p.counter("cluster.backend.upstream_rq_total") == 1
 
 Readiness is seen, not slept for: the admin's address file, then /ready, then the ports that /listeners reports. When
-the test fails inside the `with`, the log's tail and the config dump are printed. Leaving it checks that the process ends
-on SIGTERM with 0, that no child outlives it and that its log has no traceback.
+the test fails inside the `with`, the log's tail and the config dump are printed. Leaving it checks that the process
+ends on SIGTERM with 0, that no child outlives it and that its log has no traceback.
 """
 import json
 import os

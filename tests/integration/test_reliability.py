@@ -170,7 +170,7 @@ class Held:
         exchange.close()
 
 
-def run_point(config, upstream, first, when):
+def check_point(config, upstream, first, when):
     """Clients vanish at one await point, three times over; nothing may be left, and requests are served."""
     with proxy(config) as running:
         with running.client() as client:
@@ -185,7 +185,7 @@ def run_point(config, upstream, first, when):
 
 
 def test_vanishing_in_the_head():
-    run_point(census_config(cluster("backend", 1)), None, b"GET / HTTP/1.1\r\nHost:",
+    check_point(census_config(cluster("backend", 1)), None, b"GET / HTTP/1.1\r\nHost:",
               active_connections(VANISHING))
 
 
@@ -196,38 +196,38 @@ def active_connections(number):
 def test_vanishing_in_the_body():
     held = Held()
     with HttpUpstream(held) as upstream:
-        run_point(census_config(cluster("backend", upstream.port)), upstream, PARTIAL_BODY + b"some",
+        check_point(census_config(cluster("backend", upstream.port)), upstream, PARTIAL_BODY + b"some",
                   lambda running: upstream.open_connections >= VANISHING)
 
 
 def test_vanishing_in_a_filter():
-    run_point(census_config(cluster("backend", 1)), None, b"GET /filter HTTP/1.1\r\nHost: test\r\n\r\n",
+    check_point(census_config(cluster("backend", 1)), None, b"GET /filter HTTP/1.1\r\nHost: test\r\n\r\n",
               lambda running: running.counter("http.ingress.downstream_rq_active") >= VANISHING)
 
 
 def test_vanishing_while_the_upstream_connects(unreachable_port):
     config = census_config(cluster("backend", unreachable_port) | {"connect_timeout": "2s"})
-    run_point(config, None, b"GET / HTTP/1.1\r\nHost: test\r\n\r\n",
+    check_point(config, None, b"GET / HTTP/1.1\r\nHost: test\r\n\r\n",
               lambda running: running.counter("http.ingress.downstream_rq_active") >= VANISHING)
 
 
 def test_vanishing_before_the_response():
     held = Held()
     with HttpUpstream(held) as upstream:
-        run_point(census_config(cluster("backend", upstream.port)), upstream, b"GET / HTTP/1.1\r\nHost: test\r\n\r\n",
+        check_point(census_config(cluster("backend", upstream.port)), upstream, b"GET / HTTP/1.1\r\nHost: test\r\n\r\n",
                   lambda running: upstream.open_connections >= VANISHING)
 
 
 def test_vanishing_in_the_response():
     held = Held(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\nbegun")
     with HttpUpstream(held) as upstream:
-        run_point(census_config(cluster("backend", upstream.port)), upstream, b"GET / HTTP/1.1\r\nHost: test\r\n\r\n",
+        check_point(census_config(cluster("backend", upstream.port)), upstream, b"GET / HTTP/1.1\r\nHost: test\r\n\r\n",
                   lambda running: upstream.open_connections >= VANISHING)
 
 
 def test_vanishing_while_not_reading():
     with HttpUpstream(answer_large) as upstream:
-        run_point(census_config(cluster("backend", upstream.port)), upstream, LARGE_GET,
+        check_point(census_config(cluster("backend", upstream.port)), upstream, LARGE_GET,
                   lambda running: upstream.open_connections >= VANISHING)
 
 

@@ -54,12 +54,12 @@ def test_soak(tmp_path):
                        [cluster("backend", port)])
     try:
         with proxy(config) as running:
-            soak(running, script)
+            check_soak(running, script)
     finally:
         upstream.stop()
 
 
-def soak(running, script):
+def check_soak(running, script):
     """Loads in rounds, notes (requests so far, RSS) after each, and checks what is left at the end."""
     points, pid, stop = [], worker(running), threading.Event()
     vanishing = threading.Thread(target=vanish_again_and_again, args=(running, stop), daemon=True)
