@@ -6,6 +6,7 @@ Extensions are cached under build/hot by the hash of what one module depends on 
 edit recompiles one module while the file names of all of them follow the hash of the whole set (gmosn/_accel.py).
 `GMOSN_ACCEL=require` turns a missing compiler into an error, `GMOSN_ACCEL=off` skips the build.
 """
+import fcntl
 import hashlib
 import os
 import re
@@ -81,6 +82,13 @@ class BuildHot(build_ext):
             self.extensions = []                     # so that installing does not look for them
 
     def build_extensions(self):
+        """One build at a time fills a cache: a second one that wants the same modules finds them there."""
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with open(CACHE / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._build_missing()
+
+    def _build_missing(self):
         """Translates what the cache lacks in one go, then runs the C compiler on as many cores as there are."""
         self.kept = {ext.name: CACHE / f"{ext.name}.{module_key(HERE / ext.sources[0])}.so" for ext in self.extensions}
         missing = [ext for ext in self.extensions if not self.kept[ext.name].exists()]
@@ -110,7 +118,6 @@ class BuildHot(build_ext):
             shutil.copy2(kept, target)
             return
         super().build_extension(ext)
-        CACHE.mkdir(parents=True, exist_ok=True)
         for old in sorted(CACHE.glob(f"{ext.name}.*.so"), key=os.path.getmtime)[:-16]:
             old.unlink(missing_ok=True)
         partial = kept.with_suffix(f".{os.getpid()}")
