@@ -1,7 +1,8 @@
 """The command line: Envoy 1.40's flags, words and exit codes, and which role this process plays.
 
-Envoy parses with TCLAP; its layout of help and errors is kept so that scripts that read them go on working. Beyond Envoy:
-`--bootstrap` (= `-c`), `--flag=value`, `--list-extensions`. Nothing heavy is imported here: start-up time counts.
+Envoy parses with TCLAP; its layout of help and errors is kept so that scripts that read them go on working. Beyond
+Envoy: `--bootstrap` (= `-c`), `--flag=value`, `--list-extensions`. Nothing heavy is imported here: start-up time
+counts.
 """
 import os
 import re
@@ -12,6 +13,7 @@ from gmosn.version import HOT_RESTART_VERSION, version_text
 
 STRING, NUMBER, FLAG, MANY = "string", "uint32_t", "", "many"
 WIDTH = 75
+NO_CONFIG = "At least one of --config-path or --config-yaml or Options::configProto() should be non-empty"
 
 
 class Option:
@@ -42,8 +44,8 @@ class Option:
 
 
 OPTIONS = (
-    Option("stats-tag", MANY, "tag:value that every stat carries. Names are letters and digits, values anything without a dot; "
-           "give the flag again for more tags."),
+    Option("stats-tag", MANY, "tag:value that every stat carries. Names are letters and digits, values anything "
+           "without a dot; give the flag again for more tags."),
     Option("enable-core-dump", FLAG, "Accepted, no effect"),
     Option("socket-mode", STRING, "Permissions of the hot restart socket, octal", "600"),
     Option("socket-path", STRING, "The hot restart socket; @ makes it abstract", "@gmosn_domain_socket"),
@@ -51,11 +53,11 @@ OPTIONS = (
     Option("cpuset-threads", FLAG, "Accepted: the number of workers follows the CPU set anyway"),
     Option("enable-mutex-tracing", FLAG, "Accepted, no effect"),
     Option("disable-hot-restart", FLAG, "Neither offer nor attempt hot restart"),
-    Option("mode", STRING, "serve (default), validate: check the configuration and exit, init_only: get ready to serve and "
-           "exit", "serve"),
+    Option("mode", STRING, "serve (default), validate: check the configuration and exit, init_only: get ready to serve "
+           "and exit", "serve"),
     Option("parent-shutdown-time-s", NUMBER, "Seconds after which a hot restart ends the parent", 900),
-    Option("drain-strategy", STRING, "gradual (default): close connections spread over the drain time; immediate: each with its "
-           "next response", "gradual"),
+    Option("drain-strategy", STRING, "gradual (default): close connections spread over the drain time; immediate: "
+           "each with its next response", "gradual"),
     Option("drain-time-s", NUMBER, "Seconds that connections have when the process ends, is replaced or a listener goes",
            600),
     Option("file-flush-min-size-kb", NUMBER, "Access logs are written when this much is buffered", 64),
@@ -96,7 +98,8 @@ EXTRA_OPTIONS = (
     Option("role", STRING, "", hidden=True),                     # control | worker: what the supervisor starts
     Option("channel-fd", NUMBER, "", hidden=True),
 )
-STANDARD = (("[--]", "--,  --ignore_rest", "What follows is not read"), ("[--version]", "--version", "Prints the version and exits"),
+STANDARD = (("[--]", "--,  --ignore_rest", "What follows is not read"),
+            ("[--version]", "--version", "Prints the version and exits"),
             ("[-h]", "-h,  --help", "Prints this and exits"))
 
 
@@ -313,7 +316,7 @@ def run(options):
             print(f"{category}  {name}  {target}")
         return 0
     if not options.config_path and not options.config_yaml:
-        sys.stderr.write("At least one of --config-path or --config-yaml or Options::configProto() should be non-empty\n")
+        sys.stderr.write(f"{NO_CONFIG}\n")
         return 1
     if options.mode == "validate":
         from gmosn.server.validate import validate

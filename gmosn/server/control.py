@@ -31,6 +31,7 @@ from gmosn.upstream.limits import LimitTable
 from gmosn.xds.registry import CLUSTER, KINDS, LISTENER, Registry
 
 ADMIN_KEY = "admin"
+INBOUND = 1                              # core.v3.TrafficDirection
 FIRST_ANSWERS_WITHIN_S = 15.0            # of DNS, before traffic is served without; Envoy's initial fetch timeout
 KEEP_EVERY_S = 1.0                       # how often at most the supervisor gets new endpoints to keep
 
@@ -52,7 +53,10 @@ class Control:
         self.readers = [SegmentReader(fd) for fd in (segment_fd, *rest[:self.start.concurrency])]
         self.state = ServerState(options.drain_time_s, options.drain_strategy == "gradual", self.start.started_us / 1e6,
                                  options.restart_epoch)
-        self.workers = WorkerLinks(self._on_worker_up)
+        self.state.health_failed = self.start.health_failed
+        for name, level in self.start.log_levels.items():
+            self.logs.set_component_level(name, level)
+        self.workers = WorkerLinks(self._on_worker_up, self._on_worker_refused)
         self.bootstrap = self.registry = self.context = self.dns = None
         self.loaded_us = 0
         self.assignments = {}                        # {cluster name: serialized ClusterLoadAssignment} from DNS
@@ -151,6 +155,21 @@ class Control:
         self.log.info("all dependencies initialized. starting workers")
         return True
 
+    def drain_listeners(self, graceful, skip_exit, inbound_only):
+        """POST /drain_listeners. Does not block. The supervisor's copies of the sockets are closed, too."""
+        if graceful and not inbound_only:
+            self.state.start_drain()
+        self.workers.send(m.DrainListeners(graceful, inbound_only, skip_exit))
+        if not (graceful and skip_exit):
+            gevent.spawn_later(self.options.drain_time_s if graceful else 0, self._stop_listening, inbound_only)
+
+    def _stop_listening(self, inbound_only):
+        kept = [ADMIN_KEY]
+        for resource in self.registry.snapshot.of(LISTENER):
+            if inbound_only and resource.message.traffic_direction != INBOUND:
+                kept += [plan["key"] for plan in bind_plans(resource.message)]
+        self.channel.send(m.Keep(kept))
+
     def _generation_file(self):
         return memory_file("gmosn-generation", m.encode(self._contents()))
 
@@ -169,8 +188,9 @@ class Control:
             self._send_generation(link)
             for name, wire in self.assignments.items():      # its predecessor's generation may have older ones
                 self.workers.send_to(link, m.Assignment(name, wire))
-        if self.state.health_failed:
-            self.workers.send_to(link, m.SetHealth(True))
+
+    def _on_worker_refused(self, link):
+        self.logs.get("config").error("worker %d cannot use generation %d: %s", link.index, link.refused, link.error)
 
     # DNS
 

@@ -97,16 +97,16 @@ class ControlBackend(Backend):
         return [] if self.state.initialized else ["workers"]
 
     def drain_listeners(self, graceful, skip_exit, inbound_only):
-        if graceful:
-            self.state.start_drain()
-        self._control.workers.send(m.DrainListeners(graceful, inbound_only, skip_exit))
+        self._control.drain_listeners(graceful, skip_exit, inbound_only)
 
     def quit(self):
         self._control.channel.send(m.Quit())
 
     def set_health(self, passing):
         self.state.health_failed = not passing
-        self._control.workers.send(m.SetHealth(not passing))
+        message = m.SetHealth(not passing)
+        self._control.channel.send(message)
+        self._control.workers.send(message)
 
     def reopen_logs(self):
         self._control.channel.send(m.ReopenLogs())

@@ -55,7 +55,8 @@ def _short(value):
 
 class Start(Message):
     """First message of every process. `index`: worker's slot, -1 for control; `concurrency`: number of slots;
-    `started_us`: wall clock of the instance's start; `lives`: how many processes this slot had before.
+    `started_us`: wall clock of the instance's start; `lives`: how many processes this slot had before; `health_failed`,
+    `log_levels`: what the admin was told meanwhile.
     fds of a worker: its stats segment, the limit table, the channel to control [, the generation to serve at once].
     fds of control: its own segment, the limit table, every worker's segment [, the generation that is being served]."""
     index: int
@@ -64,6 +65,8 @@ class Start(Message):
     lives: int = 0
     supervisor_pid: int = 0
     base_id: int = 0
+    health_failed: bool = False
+    log_levels: dict = None
 
 
 class Sockets(Message):
@@ -168,7 +171,7 @@ class Assignment(Message):
 
 
 class SetHealth(Message):
-    """POST /healthcheck/fail|ok."""
+    """POST /healthcheck/fail|ok. Also to the supervisor, for processes to come."""
     failed: bool
 
 
@@ -181,7 +184,7 @@ class DrainListeners(Message):
 
 
 class LogLevels(Message):
-    """POST /logging: {component: level number}. Also to the supervisor."""
+    """POST /logging: {component: level number}. Also to the supervisor, for itself and processes to come."""
     levels: dict
 
 

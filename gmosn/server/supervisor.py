@@ -46,6 +46,7 @@ class Supervisor:
         self.slots = [self.control, *self.workers]
         self.generation_fd = -1
         self.served = False
+        self.health_failed = False
         self.started_us = int(time.time() * 1e6)
         self.exit_code = None                        # set: the loop ends
         self.stopping = False
@@ -129,7 +130,7 @@ class Supervisor:
         if self.generation_fd >= 0:
             fds.append(self.generation_fd)
         slot.send(m.Start(slot.index, len(self.workers), self.started_us, slot.lives - 1, os.getpid(),
-                          self.options.base_id, fds=fds))
+                          self.options.base_id, self.health_failed, self._logs.levels(), fds=fds))
         if slot.sockets:
             slot.send(m.Sockets(list(slot.sockets), fds=[sock.fileno() for sock in slot.sockets.values()]))
         for worker in self.workers if slot is self.control else [slot]:
@@ -238,12 +239,16 @@ class Supervisor:
     def _on_reopen_logs(self, slot, message):
         self._reopen_logs()
 
+    def _on_set_health(self, slot, message):
+        self.health_failed = message.failed
+
     def _on_log_levels(self, slot, message):
         for name, level in message.levels.items():
             self._logs.set_component_level(name, level)
 
     _HANDLERS = {m.Ready: _on_ready, m.Bind: _on_bind, m.Keep: _on_keep, m.Serving: _on_serving, m.Refused: _on_refused,
-                 m.Quit: _on_quit, m.ReopenLogs: _on_reopen_logs, m.LogLevels: _on_log_levels}
+                 m.Quit: _on_quit, m.ReopenLogs: _on_reopen_logs, m.LogLevels: _on_log_levels,
+                 m.SetHealth: _on_set_health}
 
     # signals and the end
 

@@ -52,6 +52,8 @@ class Worker:
         self.index = start.index
         self.state = ServerState(options.drain_time_s, options.drain_strategy == "gradual", start.started_us / 1e6,
                                  options.restart_epoch)
+        self.state.health_failed = start.health_failed
+        self._set_log_levels(start.log_levels)
         self.context = self._make_context(start, extensions)
         self.runtime = Runtime(self.context, self._socket, options.drain_time_s, self._spawn)
         if len(start.fds) > 2:
@@ -67,6 +69,10 @@ class Worker:
             server=self.state, access_logs=access_logs, unpack=unpack, log_exception=self._log_exception)
         context.clusters = Clusters(context, limits)
         return context
+
+    def _set_log_levels(self, levels):
+        for name, level in levels.items():
+            self.logs.set_component_level(name, level)
 
     def _log_exception(self, exc):
         self.log.error("unexpected: %s", "".join(traceback.format_exception(exc)).rstrip())
@@ -164,8 +170,7 @@ class Worker:
             elif isinstance(message, m.SetHealth):
                 self.state.health_failed = message.failed
             elif isinstance(message, m.LogLevels):
-                for name, level in message.levels.items():
-                    self.logs.set_component_level(name, level)
+                self._set_log_levels(message.levels)
             elif isinstance(message, m.DrainListeners):
                 self._spawn("drain listeners", self._drain_listeners, message)
             elif isinstance(message, m.ReopenLogs):

@@ -22,10 +22,12 @@ class WorkerLink:
 
 
 class WorkerLinks:
-    """All workers that are there. `on_up(link)` is called for each that comes; it may send."""
+    """All workers that are there. `on_up(link)` is called for each that comes; it may send. `on_refused(link)`: for
+    each generation that a worker could not build."""
 
-    def __init__(self, on_up):
+    def __init__(self, on_up, on_refused=lambda link: None):
         self._on_up = on_up
+        self._on_refused = on_refused
         self._links = {}
         self.changed = Event()                       # set whenever a worker came, went, acked or refused
 
@@ -60,6 +62,7 @@ class WorkerLinks:
                 link.number = message.number
             elif isinstance(message, m.Nack):
                 link.refused, link.error = message.number, message.error
+                self._on_refused(link)
             self._notify()
 
     def _notify(self):

@@ -218,6 +218,41 @@ def test_nobody_outlives_the_supervisor(tmp_path):
     eventually(lambda: not set(group_members(p.process.pid)) & set(children))
 
 
+def test_what_the_admin_was_told_survives_its_process():
+    with proxy(answering()) as p:
+        p.admin("/healthcheck/fail", "POST")
+        p.admin("/logging?upstream=debug", "POST")
+        for pid in p.role_pids("control") + p.role_pids("worker"):
+            kill(pid)
+        eventually(lambda: p.admin_json("/server_info")["state"] == "DRAINING")
+        assert "upstream: debug" in p.admin_text("/logging", "POST")
+        eventually(lambda: ask(p.port()).header(b"connection") == b"close")
+        p.admin("/healthcheck/ok", "POST")
+        eventually(lambda: p.admin("/ready").status == 200)
+
+
+# listeners
+
+def test_drained_listeners_refuse():
+    with proxy(answering(), concurrency=2) as p:
+        port = p.port()
+        with Client(port) as client:
+            assert client.get().status == 200
+            assert p.admin("/drain_listeners", "POST").status == 200
+            eventually(lambda: refused(port))
+            assert client.get().status == 200            # those that are there go on
+        assert p.admin("/ready").status == 200
+
+
+def test_a_graceful_drain_serves_until_it_is_over():
+    with proxy(answering(), "--drain-time-s", "2", "--drain-strategy", "immediate") as p:
+        port = p.port()
+        assert p.admin("/drain_listeners?graceful", "POST").status == 200
+        eventually(lambda: ask(port).header(b"connection") == b"close")
+        assert p.admin_json("/server_info")["state"] == "DRAINING"
+        eventually(lambda: refused(port), 10)
+
+
 # the end
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

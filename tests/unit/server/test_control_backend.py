@@ -36,7 +36,9 @@ def control(tmp_path):
     workers = Recorder()
     workers.pids = [11, 12]
     (plan,) = bind_plans(static.listeners[0])
+    drains = []
     return SimpleNamespace(
+        drains=drains, drain_listeners=lambda *how: drains.append(how),
         options=parse(["-c", "x"]), bootstrap=message, registry=registry, state=ServerState(), stats=Stats(Segment.local()),
         logs=Logs(path=str(tmp_path / "log")), loaded_us=5_000_000, readers=["reader"], workers=workers, channel=Recorder(),
         start=m.Start(-1, 2, 0, supervisor_pid=10), assignments={}, addresses={plan["key"]: ["127.0.0.1", 4711]})
@@ -82,17 +84,17 @@ def test_addresses_are_those_that_were_bound(control):
 def test_commands_reach_everybody_whom_they_concern(control):
     backend = ControlBackend(control)
     backend.set_health(False)
-    assert control.state.health_failed and control.workers.sent == [m.SetHealth(True)]
+    assert control.state.health_failed and control.workers.sent == control.channel.sent == [m.SetHealth(True)]
     backend.set_log_levels({"main": 1})
     assert control.logs.get("main").level == 1
     assert control.workers.sent[-1] == control.channel.sent[-1] == m.LogLevels({"main": 1})
     backend.reopen_logs()
     backend.quit()
     assert control.channel.sent[-2:] == [m.ReopenLogs(), m.Quit()]
-    backend.drain_listeners(False, False, True)
-    assert control.workers.sent[-1] == m.DrainListeners(False, True, False) and not control.state.draining
-    backend.drain_listeners(True, True, False)
-    assert control.state.draining and backend.entries("listener")[0].state == "draining"
+    backend.drain_listeners(True, False, True)
+    assert control.drains == [(True, False, True)]
+    control.state.start_drain()
+    assert backend.entries("listener")[0].state == "draining"
 
 
 def test_processes_and_node(control):

@@ -9,7 +9,8 @@ from gmosn.server.messages import Ack, Assignment, Bind, LogLevels, Message, Mes
 def test_fields_by_position_name_and_default():
     start = Start(2, 4, started_us=5)
     assert (start.index, start.concurrency, start.started_us, start.lives, start.fds) == (2, 4, 5, 0, [])
-    assert repr(start) == "Start(index=2, concurrency=4, started_us=5, lives=0, supervisor_pid=0, base_id=0)"
+    assert repr(start) == ("Start(index=2, concurrency=4, started_us=5, lives=0, supervisor_pid=0, base_id=0, health_failed=False, "
+                           "log_levels=None)")
 
 
 @pytest.mark.parametrize("make", [lambda: Start(1), lambda: Ack(1, 2), lambda: Ack(nothing=1), lambda: Ack()])
