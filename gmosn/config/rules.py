@@ -65,7 +65,7 @@ def value_check(field, rules):
     elif kind in ("message", "repeated", "map", "any"):
         checks = []
     else:
-        checks = _number_checks(own, _same, str)
+        checks = _number_checks(own, _same, _number_text)
     if not checks:
         return None
     check = checks[0] if len(checks) == 1 else _all_of(checks)
@@ -94,6 +94,10 @@ def _as_nanos(value):
 
 def _seconds_text(nanos):
     return f"{nanos / 1e9:g}s"
+
+
+def _number_text(value):
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _number_checks(own, unit, text):

@@ -15,22 +15,25 @@ WRAPPERS = frozenset(f"google.protobuf.{kind}Value" for kind in (
 
 
 class Validators:
-    """Compiled steps by message type; `step(message, path, report)`."""
+    """Compiled rules by message type: steps `step(message, path, report)` that always run, and one handler
+    `handle(value, path, report)` per field for when it is set; most fields are not."""
 
     def __init__(self):
-        self._steps = {}
+        self._compiled = {}
         self._needed = {}
 
     def run(self, message, path, report):
-        for step in self.steps(message.DESCRIPTOR):
+        compiled = self._compiled.get(message.DESCRIPTOR.full_name)
+        if compiled is None:
+            compiled = self._compile(message.DESCRIPTOR)
+        always, handlers = compiled
+        for step in always:
             step(message, path, report)
-
-    def steps(self, descriptor):
-        name = descriptor.full_name
-        found = self._steps.get(name)
-        if found is None:
-            found = self._steps[name] = [] if checks_disabled(descriptor) else list(self._compile(descriptor))
-        return found
+        if handlers:
+            for field, value in message.ListFields():
+                handle = handlers.get(field.number)
+                if handle is not None:
+                    handle(value, (path, field.name), report)
 
     def needs(self, descriptor):
         """Whether a type or anything below it has rules. Types that contain themselves count as needing a look."""
@@ -44,78 +47,87 @@ class Validators:
         return self._needed[name]
 
     def _compile(self, descriptor):
-        for oneof in descriptor.oneofs:
-            if oneof_required(oneof):
-                yield _one_of(oneof)
-        for field in descriptor.fields:
-            rules = rules_of(field)
-            if field.message_type is not None and field.message_type.GetOptions().map_entry:
-                yield from self._map_steps(field, rules)
-            elif field.is_repeated:
-                yield from self._list_steps(field, rules)
-            elif field.message_type is not None:
-                yield from self._message_steps(field, rules)
-            else:
-                check = value_check(field, rules)
-                if check:
-                    yield _scalar(field, check)
+        always, handlers = [], {}
+        if not checks_disabled(descriptor):
+            always.extend(_one_of(oneof) for oneof in descriptor.oneofs if oneof_required(oneof))
+            for field in descriptor.fields:
+                rules = rules_of(field)
+                if field.message_type is not None and field.message_type.GetOptions().map_entry:
+                    found = self._map_handlers(field, rules, always)
+                elif field.is_repeated:
+                    found = self._list_handlers(field, rules, always)
+                elif field.message_type is not None:
+                    found = self._message_handlers(field, rules, always)
+                else:
+                    found = _scalar_handlers(field, rules, always)
+                found = list(found)
+                if found:
+                    handlers[field.number] = found[0] if len(found) == 1 else _all_of(found)
+        compiled = self._compiled[descriptor.full_name] = (always, handlers)
+        return compiled
 
-    def _message_steps(self, field, rules):
+    def _message_handlers(self, field, rules, always):
         kind = field.message_type
         if rules is not None:
-            required = any(getattr(rules, kind).required for kind in ("message", "duration", "any", "timestamp"))
+            required = any(getattr(rules, name).required for name in ("message", "duration", "any", "timestamp"))
             if required and field.containing_oneof is None:     # of a oneof's member: only when it is the one set
-                yield _required(field)
+                always.append(_required(field.name))
             if rules.message.skip:
                 return
         if kind.full_name in WRAPPERS:
             check = value_check(kind.fields_by_name["value"], rules)
             if check:
-                yield _present(field, lambda value: check(value.value))
+                yield _value(lambda value: check(value.value))
         elif kind.full_name in ("google.protobuf.Duration", "google.protobuf.Timestamp"):
             check = value_check(field, rules)
             if check:
-                yield _present(field, check)
+                yield _value(check)
         elif self.needs(kind):
-            yield _inside(field, self)
+            yield self.run
 
-    def _list_steps(self, field, rules):
-        name = field.name
+    def _list_handlers(self, field, rules, always):
         own = rules.repeated if rules is not None else None
         if own is not None and own.min_items:
-            yield _at_least(name, own.min_items, f"value must contain at least {own.min_items} item(s)")
+            always.append(_at_least(field.name, own.min_items, f"value must contain at least {own.min_items} item(s)"))
         if own is not None and own.max_items:
-            yield _at_most(name, own.max_items, f"value must contain no more than {own.max_items} item(s)")
+            yield _at_most(own.max_items, f"value must contain no more than {own.max_items} item(s)")
         if own is not None and own.unique:
-            yield _unique(name)
+            yield _unique
         item_rules = own.items if own is not None and own.HasField("items") else None
         check = value_check(_scalar_of(field), item_rules)
         if check and field.message_type is not None and field.message_type.full_name in WRAPPERS:
-            yield _items(name, lambda value: check(value.value))
+            yield _items(lambda value: check(value.value))
         elif check:
-            yield _items(name, check)
+            yield _items(check)
         skip = item_rules is not None and item_rules.message.skip
         if field.message_type is not None and not skip and self.needs(field.message_type):
-            yield _each(name, self)
+            yield self._each
 
-    def _map_steps(self, field, rules):
-        name = field.name
+    def _map_handlers(self, field, rules, always):
         own = rules.map if rules is not None else None
         if own is not None and own.min_pairs:
-            yield _at_least(name, own.min_pairs, f"value must contain at least {own.min_pairs} pair(s)")
+            always.append(_at_least(field.name, own.min_pairs, f"value must contain at least {own.min_pairs} pair(s)"))
         entry = field.message_type.fields_by_name
         if own is not None and own.HasField("keys"):
             check = value_check(entry["key"], own.keys)
             if check:
-                yield _map_keys(name, check)
+                yield _map_keys(check)
         kind = entry["value"].message_type
         if own is not None and own.HasField("values"):
             check = value_check(_scalar_of(entry["value"]), own.values)
             if check:
                 wrapped = kind is not None and kind.full_name in WRAPPERS
-                yield _map_values(name, (lambda value: check(value.value)) if wrapped else check)
+                yield _map_values((lambda value: check(value.value)) if wrapped else check)
         if kind is not None and self.needs(kind):
-            yield _map_each(name, self)
+            yield self._map_each
+
+    def _each(self, values, path, report):
+        for index, item in enumerate(values):
+            self.run(item, (path, index), report)
+
+    def _map_each(self, values, path, report):
+        for key in values:
+            self.run(values[key], (path, key), report)
 
 
 def _value_type(field):
@@ -141,15 +153,10 @@ def _one_of(oneof):
     return step
 
 
-def _scalar(field, check):
-    name = field.name
-    if field.has_presence:                           # a member of a oneof: its rules hold only while it is set
-        return _present(field, check)
-
+def _required(name):
     def step(message, path, report):
-        problem = check(getattr(message, name))
-        if problem:
-            report((path, name), problem)
+        if not message.HasField(name):
+            report((path, name), "value is required")
     return step
 
 
@@ -160,102 +167,70 @@ def _at_least(name, count, words):
     return step
 
 
-def _at_most(name, count, words):
-    def step(message, path, report):
-        if len(getattr(message, name)) > count:
-            report((path, name), words)
-    return step
+def _scalar_handlers(field, rules, always):
+    """A scalar without presence is "not set" at its default: that is looked at only if the rules do not allow it."""
+    check = value_check(field, rules)
+    if not check:
+        return
+    if not field.has_presence and check(field.default_value):
+        name, problem = field.name, check(field.default_value)
+        always.append(lambda message, path, report: getattr(message, name) or report((path, name), problem))
+    yield _value(check)
 
 
-def _required(field):
-    name = field.name
-
-    def step(message, path, report):
-        if not message.HasField(name):
-            report((path, name), "value is required")
-    return step
+def _all_of(handlers):
+    def handle(value, path, report):
+        for one in handlers:
+            one(value, path, report)
+    return handle
 
 
-def _present(field, check):
-    name = field.name
-
-    def step(message, path, report):
-        if message.HasField(name):
-            problem = check(getattr(message, name))
-            if problem:
-                report((path, name), problem)
-    return step
+def _value(check):
+    def handle(value, path, report):
+        problem = check(value)
+        if problem:
+            report(path, problem)
+    return handle
 
 
-def _inside(field, validators):
-    name, steps = field.name, None
-
-    def step(message, path, report):
-        nonlocal steps
-        if message.HasField(name):
-            if steps is None:                        # not before: types may contain themselves
-                steps = validators.steps(field.message_type)
-            inner, path = getattr(message, name), (path, name)
-            for one in steps:
-                one(inner, path, report)
-    return step
+def _at_most(count, words):
+    def handle(values, path, report):
+        if len(values) > count:
+            report(path, words)
+    return handle
 
 
-def _each(name, validators):
-    def step(message, path, report):
-        values = getattr(message, name)
-        if values:
-            steps = validators.steps(values[0].DESCRIPTOR)
-            path = (path, name)
-            for index, item in enumerate(values):
-                here = (path, index)
-                for one in steps:
-                    one(item, here, report)
-    return step
+def _unique(values, path, report):
+    values = list(values)
+    if any(value in values[:index] for index, value in enumerate(values)):
+        report(path, "repeated value must contain unique items")
 
 
-def _items(name, check):
-    def step(message, path, report):
-        for index, item in enumerate(getattr(message, name)):
+def _items(check):
+    def handle(values, path, report):
+        for index, item in enumerate(values):
             problem = check(item)
             if problem:
-                report(((path, name), index), problem)
-    return step
+                report((path, index), problem)
+    return handle
 
 
-def _unique(name):
-    def step(message, path, report):
-        values = list(getattr(message, name))
-        if any(value in values[:index] for index, value in enumerate(values)):
-            report((path, name), "repeated value must contain unique items")
-    return step
-
-
-def _map_keys(name, check):
-    def step(message, path, report):
-        for key in getattr(message, name):
+def _map_keys(check):
+    def handle(values, path, report):
+        for key in values:
             problem = check(key)
             if problem:
-                report(((path, name), key), f"key: {problem}")
-    return step
+                report((path, key), f"key: {problem}")
+    return handle
 
 
-def _map_values(name, check):
-    def step(message, path, report):
-        values = getattr(message, name)
+def _map_values(check):
+    def handle(values, path, report):
         for key in values:
             problem = check(values[key])
             if problem:
-                report(((path, name), key), problem)
-    return step
-
-
-def _map_each(name, validators):
-    def step(message, path, report):
-        values = getattr(message, name)
-        for key in values:
-            validators.run(values[key], ((path, name), key), report)
-    return step
+                report((path, key), problem)
+    return handle
 
 
 @cache
