@@ -96,7 +96,7 @@ class LoadBalancer:
             picker = pickers[kind]
             heap = []
             for key, hosts in sorted(_by_locality(picker.hosts).items()):
-                ratio = self.hosts.overprovisioning / 100 * len(hosts) / len(everything[key])
+                ratio = self.hosts.overprovisioning / 100.0 * len(hosts) / len(everything[key])      # 100: C integers
                 weight = hosts[0].locality_weight * min(1.0, ratio)
                 if weight > 0:
                     inner = self._picker(hosts)

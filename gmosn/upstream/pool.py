@@ -35,11 +35,11 @@ class Waiter(Pause):
 class PooledConnection:
     """An upstream connection and what its pool knows of it.
 
-    `stream`: the one that uses it; `retire_us`: when it is too old (0 = never); `idle_until_us`; `seen_in`, `seen_out`:
-    wire bytes that the stats know already.
+    `client`: None for layer 4; `stream`: the one that uses it; `retire_us`: when it is too old (0 = never);
+    `idle_until_us`; `seen_in`, `seen_out`: wire bytes that the stats know already.
     """
 
-    def __init__(self, pool, client: ClientConnection, conn: Connection, max_duration_us: cython.longlong):
+    def __init__(self, pool, client, conn: Connection, max_duration_us: cython.longlong):
         self.pool = pool
         self.client = client
         self.conn = conn

@@ -17,7 +17,7 @@ class Pools(RuleBasedStateMachine):
         self.bench = None
         self.requests, self.held = [], []
 
-    @initialize(hosts=st.integers(1, 3), limit=st.integers(1, 4), pending=st.integers(1, 6))
+    @initialize(hosts=st.integers(1, 2), limit=st.integers(1, 3), pending=st.integers(2, 6))
     def start(self, hosts, limit, pending):
         self.bench = PoolBench(hosts, limits=dict(max_connections=limit, max_pending=pending))
 
@@ -29,9 +29,10 @@ class Pools(RuleBasedStateMachine):
         entry.requests += 1
         self.held.append(entry)
 
-    @rule(host=st.integers(0, 2), fresh=st.booleans())
-    def begin(self, host, fresh):
-        self.requests.append(gevent.spawn(self.request, host % len(self.bench.pools), fresh))
+    @rule(host=st.integers(0, 1), fresh=st.sampled_from([False, False, False, True]), count=st.integers(1, 3))
+    def begin(self, host, fresh, count):
+        for _ in range(count):
+            self.requests.append(gevent.spawn(self.request, host % len(self.bench.pools), fresh))
         settle()
 
     @precondition(lambda self: self.bench.connector.pending)
@@ -54,6 +55,14 @@ class Pools(RuleBasedStateMachine):
     def kill(self, index, now):
         alive = [request for request in self.requests if not request.dead]
         alive[index % len(alive)].kill(block=now)
+
+    @precondition(lambda self: self.held and any(not request.dead for request in self.requests))
+    @rule(index=st.integers(0, 9), which=st.integers(0, 9), reusable=st.booleans())
+    def kill_who_is_given_something(self, index, which, reusable):
+        """The kill is on its way already when a connection or a slot becomes free for the victim."""
+        alive = [request for request in self.requests if not request.dead]
+        alive[which % len(alive)].kill(block=False)
+        self.end(index, reusable, True)
 
     @precondition(lambda self: any(pool.idle for pool in self.bench.pools))
     @rule(index=st.integers(0, 9))
