@@ -321,8 +321,8 @@ class Stats:
     def scope(self, prefix):
         """Stats whose names start with this one's prefix and then `prefix` (give the dot: "http.ingress."). Colons
         become _ as in Envoy, except in internal names (\\x01...)."""
-        if ":" in prefix and prefix[0] != "\x01":
-            prefix = sanitize(prefix[:-1]) + "." if prefix[-1] == "." else sanitize(prefix)
+        if ":" in prefix and not prefix.startswith("\x01"):
+            prefix = sanitize(prefix.removesuffix(".")) + ("." if prefix.endswith(".") else "")
         return Stats(self.segment, self.prefix + prefix)
 
     def __repr__(self):

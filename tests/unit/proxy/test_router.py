@@ -56,7 +56,7 @@ def test_no_route_no_cluster_no_answer(proxy):
 def test_connection_refused_is_503_uf(proxy):
     p = proxy()
     p.server.stop()
-    got = p.get(until=b"Connection refused")
+    got = p.get(until=b"remote connection failure")
     assert got.startswith(b"HTTP/1.1 503 Service Unavailable") and b"upstream connect error" in got
     status, flags, details, _ = p.lines.seen[0]
     assert (status, flags) == (503, "UF") and details.startswith("upstream_reset_before_response_started{")
