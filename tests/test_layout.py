@@ -47,6 +47,15 @@ def test_every_pxd_belongs_to_a_module():
     assert alone == []
 
 
+def test_every_module_is_used():
+    """By another module, by the table of extensions, or as a program."""
+    from gmosn.extensions import TABLE
+    used = {name for path in modules() for name in imports(path)} | {target.partition(":")[0] for target in TABLE.values()}
+    unused = [dotted(path) for path in modules() if dotted(path) not in used and path.stem not in (
+        "__init__", "__main__", "demo") and dotted(path) != "gmosn.filter.testing"]      # the latter: for users' tests
+    assert unused == []
+
+
 def test_no_vague_names():
     found = [source_id(path) for path in modules() if path.stem in VAGUE_NAMES]
     assert found == [], "name the thing, not the drawer"

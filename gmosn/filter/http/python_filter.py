@@ -165,7 +165,7 @@ def _make(target, values):
         user = target()
         user.config = values
         return user
-    return target(values)
+    return target(values)                    # type: ignore[call-arg]  # it has an __init__ of its own
 
 
 def _has_hook(user, hook):
