@@ -475,6 +475,8 @@ class Http1ClientStream(ClientStream):
         if head.status >= 200:
             self.body = Http1Body(self.codec, self.conn) if head.has_body else NO_BODY
             self.reusable = not head.close and not (self.connect and head.status < 300)
+        elif head.status == 101:                           # final, too: what follows is a tunnel, not a message
+            self.body = NO_BODY
         return head
 
     def settle(self):
