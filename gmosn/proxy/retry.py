@@ -9,11 +9,13 @@ GATEWAY_ERRORS = frozenset((502, 503, 504))
 
 
 class Retry:
-    """The retry state of one stream. `policy`: retry_policy.RetryPolicy; counts against the cluster's retry limit."""
+    """The retry state of one stream. `policy`: retry_policy.RetryPolicy; `limits`: the circuit breakers of the route's
+    priority, whose retry limit counts."""
 
-    def __init__(self, policy, request, cluster):
+    def __init__(self, policy, request, cluster, limits):
         self.policy = policy
         self.cluster = cluster
+        self.limits = limits
         self.left = policy.num_retries
         if policy.request_headers and not any(m.match(request) for m in policy.request_headers):
             self.left = 0
@@ -36,7 +38,7 @@ class Retry:
 
     def _begin(self):
         """Takes one of the retries that are left and waits the jittered, growing back-off."""
-        stats, limits = self.cluster.stats, self.cluster.limits
+        stats, limits = self.cluster.stats, self.limits
         if self.left <= 0:
             if self.policy.num_retries:
                 stats.rq_retry_limit_exceeded.add(1)

@@ -52,4 +52,5 @@ cdef class Router:
     cdef bytes _next(self, HttpStream stream, Body body)
     cdef _send(self, HttpStream stream, bytes data, bint end)
     cdef _count_failure(self, HttpStream stream, Cluster cluster, ClientStream up, error)
+    cdef _account_time(self, HttpStream stream, ClientStream up)
     cdef _account(self, HttpStream stream, Cluster cluster, ClientStream up, ResponseHead head)

@@ -134,7 +134,8 @@ class Router:
         upload.timeout_us = route.timeout_us
         if upload.first_is_all:
             upload.complete_us = now_us()
-        retry = Retry(route.retry_policy, stream.request, cluster) if route.retry_policy is not None else None
+        retry = Retry(route.retry_policy, stream.request, cluster,
+                      cluster.high_limits if route.high_priority else cluster.limits) if route.retry_policy is not None else None
         info.attempts = 1
         try:
             while not self._attempt(stream, route, cluster, upload, retry):
@@ -375,7 +376,7 @@ class Router:
                 self._relay_transformed(stream, up.body, chain)
             else:
                 self._relay(stream, up.body)
-        info.upstream_end_us = now_us()
+        self._account_time(stream, up)
 
     def _tunnel(self, stream, up, head):
         manager: HttpStreamHandler = stream.manager
@@ -466,20 +467,27 @@ class Router:
         host.rq_error.add(1)
 
     def _account(self, stream, cluster, up, head):
-        """Upstream stats of a complete response."""
-        info: StreamInfo = stream.info
+        """Upstream stats of a response whose head is here."""
         stats: ClusterStats = cluster.stats
         host: Host = up.client.host
-        elapsed: cython.longlong = (info.upstream_first_byte_us - info.upstream_start_us) // 1000
-        stats.on_response(head.status)
+        stats.charge(head.status, stream.request.get(b"x-envoy-internal") is not None,
+                     host.canary or head.get(b"x-envoy-upstream-canary") == b"true", host.zone)
         if head.status < 500:
             host.rq_success.add(1)
         else:
             host.rq_error.add(1)
-        stats.rq_time.record(elapsed)
-        stats.external_rq_time.record(elapsed)
-        if info.attempts > 1 and head.status < 500:
+        if stream.info.attempts > 1 and head.status < 500:
             stats.rq_retry_success.add(1)
+
+    def _account_time(self, stream, up):
+        """The time from the end of the request to the end of the response."""
+        info: StreamInfo = stream.info
+        cluster: Cluster = info.cluster
+        host: Host = up.client.host
+        info.upstream_end_us = now_us()
+        if info.request_end_us:
+            cluster.stats.charge_time((info.upstream_end_us - info.request_end_us) // 1000,
+                                      stream.request.get(b"x-envoy-internal") is not None, host.canary, host.zone)
 
 
 if not cython.compiled:

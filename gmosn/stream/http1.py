@@ -472,7 +472,9 @@ class Http1ClientStream(ClientStream):
             raise UpstreamProtocolError() from exc
         if head.status == 101 and not self.wants_upgrade:
             raise UpstreamProtocolError()
-        if head.status >= 200:
+        if head.status == 101:
+            self.body = NO_BODY                            # what follows is the tunnel's
+        elif head.status >= 200:
             self.body = Http1Body(self.codec, self.conn) if head.has_body else NO_BODY
             self.reusable = not head.close and not (self.connect and head.status < 300)
         elif head.status == 101:                           # final, too: what follows is a tunnel, not a message
