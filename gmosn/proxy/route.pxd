@@ -44,7 +44,7 @@ cdef class Route:
     cdef public long long timeout_us, idle_timeout_us, max_stream_duration_us
     cdef public bytes timeout_ms
     cdef public HeaderMutation request_mutation, response_mutation
-    cdef public bint has_idle_timeout, has_max_stream_duration, rewrites, auto_host_rewrite, append_x_forwarded_host, high_priority, terminates_connect
+    cdef public bint has_idle_timeout, has_max_stream_duration, rewrites, auto_host_rewrite, append_x_forwarded_host, high_priority
     cdef public int not_found_status
     cdef public ClusterSlot slot
     cdef public list variants
@@ -58,14 +58,13 @@ cdef class VirtualHost:
     cdef public str name
     cdef public int require_tls
     cdef public Node tree, folded
-    cdef public list scanned, pathless, virtual_clusters
+    cdef public list scanned, pathless
     cdef public Route tls_redirect
     cdef public bint include_attempt_count, include_attempt_count_in_response, ignore_path_parameters
     cdef public object retry_policy, per_filter, metadata
     cpdef Route match(self, RequestHead request, unsigned long long random)
     cdef Route _match_pathless(self, RequestHead request, long long random)
     cdef bint _needs_tls(self, RequestHead request)
-    cpdef object virtual_cluster(self, RequestHead request)
 
 cdef class Node:
     cdef public bytes label, firsts

@@ -143,8 +143,7 @@ class Route:
     `forwards`: False when `reply` answers here; `action`: route_action.ForwardAction, RedirectAction, DirectResponse or
     None (non-forwarding). Times in us, 0 = no limit; `has_idle_timeout`: the route has its own; `timeout_ms`: `timeout_us` as the text
     of x-envoy-expected-rq-timeout-ms; `rewrites`: `rewrite` has something to do; `auto_host_rewrite`: the router sets
-    :authority to the chosen host's name; `upgrades`: {lower-case type (bytes): allowed} or None; `terminates_connect`:
-    the payload of a CONNECT goes to the upstream as raw TCP (connect_config).
+    :authority to the chosen host's name; `upgrades`: {lower-case type (bytes): allowed} or None.
     """
 
     def __init__(self, matcher, index=0):
@@ -223,7 +222,7 @@ class VirtualHost:
     def __init__(self, name, routes):
         self.name = name
         self.require_tls = TLS_NONE
-        self.scanned, self.pathless, self.virtual_clusters = [], [], []
+        self.scanned, self.pathless = [], []
         for index, route in enumerate(routes):
             route.index = index
             route.virtual_host = self
@@ -287,13 +286,6 @@ class VirtualHost:
         if request.get(b"x-forwarded-proto") == b"https":
             return False
         return self.require_tls == TLS_ALL or request.get(b"x-envoy-internal") != b"true"
-
-    def virtual_cluster(self, request):
-        """The first virtual cluster whose headers match, or None (Envoy's "other")."""
-        for entry in self.virtual_clusters:
-            if match_all(entry.matchers, request):
-                return entry
-        return None
 
 
 def _path_end(path):
@@ -484,7 +476,7 @@ if not cython.compiled:
     for _cls, _zeros, _nones in (
             (HeaderMutation, "", "then"),
             (Route, "forwards timeout_us idle_timeout_us max_stream_duration_us has_idle_timeout has_max_stream_duration "
-             "rewrites auto_host_rewrite append_x_forwarded_host high_priority terminates_connect total_weight",
+             "rewrites auto_host_rewrite append_x_forwarded_host high_priority total_weight",
              "virtual_host name metadata per_filter decorator retry_policy upgrades hidden action timeout_ms request_mutation "
              "response_mutation slot variants"),
             (Node, "", "prefixes exacts separated"),

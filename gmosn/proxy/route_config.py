@@ -1,7 +1,7 @@
 """RouteConfiguration -> RouteTable, with the checks that Envoy makes at load. Fields that are not implemented were refused
 before (config/supported_fields.txt)."""
 from gmosn.errors import ConfigError, ConfigErrors
-from gmosn.matching.matchers import HeaderMatcher
+from gmosn.matching.regex import Substitution
 from gmosn.proxy.header_mutation import combine, level_mutation
 from gmosn.proxy.retry_policy import RetryPolicy, micros
 from gmosn.proxy.route import CONNECT, PREFIX, Route, RouteMatch, RouteTable, VirtualHost
@@ -15,7 +15,6 @@ from gmosn.proxy.route_action import (
     TlsRedirect,
 )
 from gmosn.proxy.route_match import build_match
-from gmosn.matching.regex import Substitution
 
 DEFAULT_TIMEOUT_US = 15_000_000
 
@@ -73,7 +72,6 @@ class _Builder:
         host.include_attempt_count = proto.include_request_attempt_count
         host.include_attempt_count_in_response = proto.include_attempt_count_in_response
         host.metadata = proto.metadata if proto.HasField("metadata") else None
-        host.virtual_clusters = self.virtual_clusters(proto)
         host.retry_policy = policy
         host.tls_redirect = self.tls_redirect(host)
         table.add_virtual_host(host, domains)
@@ -148,7 +146,7 @@ class _Builder:
         route.retry_policy = self.retry_policy(proto) or host_policy
         route.high_priority = proto.priority == 1
         route.not_found_status = NOT_FOUND_CODES[proto.cluster_not_found_response_code]
-        route.upgrades = self.upgrades(route, proto)
+        route.upgrades = self.upgrades(proto)
         route.action = self.forward_action(route, proto)
         route.append_x_forwarded_host = proto.append_x_forwarded_host
         route.auto_host_rewrite = proto.WhichOneof("host_rewrite_specifier") == "auto_host_rewrite" and \
@@ -220,8 +218,7 @@ class _Builder:
         variant = Route(route.matcher, route.index)
         for field in ("name", "metadata", "decorator", "retry_policy", "upgrades", "forwards", "timeout_us", "timeout_ms",
                       "idle_timeout_us", "has_idle_timeout", "max_stream_duration_us", "has_max_stream_duration", "rewrites",
-                      "auto_host_rewrite", "append_x_forwarded_host", "high_priority", "not_found_status",
-                      "terminates_connect"):
+                      "auto_host_rewrite", "append_x_forwarded_host", "high_priority", "not_found_status"):
             setattr(variant, field, getattr(route, field))
         action = route.action
         host = entry.host_rewrite_literal.encode()
@@ -253,33 +250,15 @@ class _Builder:
         except ConfigError as exc:
             raise exc.under("retry_policy")
 
-    def upgrades(self, route, proto):
+    def upgrades(self, proto):
         """{upgrade type in lower case (bytes): enabled}, None when the route has none."""
         upgrades = {}
         for index, entry in enumerate(proto.upgrade_configs):
             key = entry.upgrade_type.lower().encode()
             if key in upgrades:
                 raise ConfigError(f"Duplicate upgrade {entry.upgrade_type}", ("upgrade_configs", index))
-            if entry.HasField("connect_config"):
-                if key != b"connect":
-                    raise ConfigError(f"Non-CONNECT upgrade type {entry.upgrade_type} has ConnectConfig",
-                                      ("upgrade_configs", index, "connect_config"))
-                if entry.connect_config.HasField("proxy_protocol_config"):
-                    raise ConfigError("field 'proxy_protocol_config' is not implemented",
-                                      ("upgrade_configs", index, "connect_config", "proxy_protocol_config"))
-                route.terminates_connect = True
             upgrades[key] = entry.enabled.value if entry.HasField("enabled") else True
         return upgrades or None
-
-    def virtual_clusters(self, proto):
-        found = []
-        for index, entry in enumerate(proto.virtual_clusters):
-            try:
-                matchers = [HeaderMatcher.from_proto(header) for header in entry.headers]
-            except ConfigError as exc:
-                raise exc.under("virtual_clusters", index, "headers")
-            found.append(VirtualCluster(entry.name, matchers))
-        return found
 
     def per_filter(self, proto, inherited):
         """{filter name: per-route configuration}, the inherited entries included; None when empty."""
@@ -291,13 +270,3 @@ class _Builder:
             except ConfigError as exc:
                 raise exc.under("typed_per_filter_config", name)
         return merged or None
-
-
-class VirtualCluster:
-    """`name` and the HeaderMatchers that must all hold. Statistics: vhost.<virtual host>.vcluster.<name>."""
-
-    def __init__(self, name, matchers):
-        self.name = name
-        self.matchers = matchers
-
-

@@ -4,10 +4,12 @@ import threading
 import time
 
 import pytest
+import yaml
 
 from tests.helpers.client import Client, Closed
 from tests.helpers.configs import access_log, bootstrap, cluster, direct, hcm, http_filter, listener, route, router
 from tests.helpers.proxy import proxy
+from tests.helpers.source_tree import ROOT
 from tests.helpers.timing import SCALE, eventually
 from tests.helpers.upstream import HttpUpstream
 
@@ -197,3 +199,13 @@ def test_a_wrong_filter_is_refused_by_place(modules, module, name, text):
         assert text in p.log() and "http_filters[0].typed_config" in p.log()
     finally:
         p.kill()
+
+
+def test_the_example():
+    example = yaml.safe_load((ROOT / "examples" / "python_filter" / "envoy.yaml").read_text())
+    example["static_resources"]["listeners"][0]["address"]["socket_address"]["port_value"] = 0
+    with proxy(example, env={"PYTHONPATH": str(ROOT / "examples" / "python_filter")}) as p, p.client() as client:
+        assert client.get("/").status == 401
+        known = client.get("/", headers=[("x-api-key", "abc")])
+        assert (known.status, known.header(b"x-owner"), known.body) == (200, b"alice", b"come in\n")
+        assert client.get("/health").body == b"healthy\n"

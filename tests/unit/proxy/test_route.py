@@ -146,12 +146,3 @@ def test_ten_thousand_hosts_are_found_by_name():
     assert routes.find_virtual_host(b"h9999.com").name == "h9999.com"
     assert routes.find_virtual_host(b"x.w1234.com").name == "h1234.com"
     assert len(routes.suffixes) <= 5             # one look-up per length of wildcard, not per wildcard
-
-
-def test_virtual_clusters():
-    clusters = [{"name": "post", "headers": [{"name": ":method", "string_match": {"exact": "POST"}}]},
-                {"name": "users", "headers": [{"name": ":path", "string_match": {"prefix": "/users"}}]}]
-    found = table(host(to("c0"), virtual_clusters=clusters)).match(request(), None).virtual_host
-    assert found.virtual_cluster(request("/users", method="POST")).name == "post"
-    assert found.virtual_cluster(request("/users")).name == "users"
-    assert found.virtual_cluster(request("/")) is None

@@ -86,11 +86,9 @@ def test_retry_policy_of_the_virtual_host_is_the_default():
 
 
 def test_upgrades():
-    upgrades = [{"upgrade_type": "WebSocket"}, {"upgrade_type": "foo", "enabled": False},
-                {"upgrade_type": "CONNECT", "connect_config": {}}]
+    upgrades = [{"upgrade_type": "WebSocket"}, {"upgrade_type": "foo", "enabled": False}, {"upgrade_type": "CONNECT"}]
     route = table(host(to("c0", upgrade_configs=upgrades))).match(request(), None)
     assert route.upgrades == {b"websocket": True, b"foo": False, b"connect": True}
-    assert route.terminates_connect
     assert table(host(to("c0"))).match(request(), None).upgrades is None
 
 
