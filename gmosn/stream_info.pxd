@@ -24,7 +24,7 @@ cdef class StreamInfo:
     cdef public long long upstream_wire_received, upstream_wire_sent, upstream_head_received, upstream_head_sent
     cdef public int status, attempts
     cdef public unsigned long long flags
-    cdef public bytes details, termination_details, upstream_failure, protocol, original_path, request_id
+    cdef public bytes details, termination_details, upstream_failure, protocol, original_path, request_id, log_type
     cdef public object route, route_name, virtual_host, virtual_cluster, cluster, upstream_host, upstream_local, upstream_protocol
     cdef public dict filter_state, metadata
     cpdef add_flag(self, object flag)

@@ -36,7 +36,8 @@ class ConnectionInfo:
 
 class StreamInfo:
     """One HTTP request, or one TCP connection (request and response are None then). `remote`: the client's address
-    after x-forwarded-for; `route`, `cluster`, `upstream_host`: runtime objects; `*_name`s are str."""
+    after x-forwarded-for; `route`, `cluster`, `upstream_host`: runtime objects; `*_name`s are str; `log_type`: Envoy's access
+    log type where it is not the end of the stream."""
 
     def __init__(self, connection: ConnectionInfo):
         self.connection = connection
@@ -67,8 +68,8 @@ if not cython.compiled:
          "downstream_wire_sent downstream_head_received downstream_head_sent upstream_wire_received "
          "upstream_wire_sent upstream_head_received upstream_head_sent status attempts flags",
          "connection request response request_trailers response_trailers remote details termination_details "
-         "upstream_failure protocol original_path request_id route route_name virtual_host virtual_cluster cluster "
-         "upstream_host upstream_local upstream_protocol filter_state metadata")):
+         "upstream_failure protocol original_path request_id log_type route route_name virtual_host virtual_cluster "
+         "cluster upstream_host upstream_local upstream_protocol filter_state metadata")):
         for _name in _numbers.split():
             setattr(_cls, _name, 0)
         for _name in _objects.split():

@@ -8,6 +8,7 @@ from gmosn.config.bind_plan import bind_plans, listener_addresses
 from gmosn.config.filter_chain import NetworkFilterChain
 from gmosn.config.filter_chain_match import ChainMatcher, check_overlaps
 from gmosn.errors import ConfigError, ConfigErrors, ConnectionRefused, PeerGone, ProtocolError, Timeout
+from gmosn.filter.access_log.build import build_access_logs
 from gmosn.io.address import Address
 from gmosn.io.connection import Connection
 from gmosn.io.descriptors import borrowed, close_descriptor
@@ -349,9 +350,7 @@ class _Parts:
         return None
 
     def _access_logs(self):
-        if self.proto.access_log:
-            from gmosn.filter.access_log.build import build_access_logs
-            self.listener.access_logs = build_access_logs(self.proto.access_log, self.context)
+        self.listener.access_logs = build_access_logs(self.proto.access_log, self.context)
 
     def _listener_filters(self):
         registry = self.context.extensions

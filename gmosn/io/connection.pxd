@@ -13,7 +13,7 @@ cdef extern from "poll.h":
         short events
         short revents
     int c_poll "poll"(pollfd* fds, unsigned long n, int timeout)
-    short POLLERR, POLLHUP
+    short POLLERR
 
 cdef extern from "sys/socket.h":
     int c_shutdown "shutdown"(int fd, int how)
@@ -40,9 +40,10 @@ cdef class Connection(Entry):
     cdef public int fd
     cdef public bint armed, stale, eof, closed, idle, half_closed, ready
     cdef bint give_back
-    cdef public long long read_deadline, write_deadline, idle_since, opened_us, next_look, bytes_in, bytes_out
+    cdef public long long read_deadline, write_deadline, idle_since, opened_us, next_look, bytes_in, bytes_out, blocked
     cpdef readable(self)
     cpdef arm(self)
+    cpdef _tell_partner(self)
     cpdef bint is_reset(self)
     cpdef _wait(self)
     cpdef _writable(self)

@@ -19,7 +19,7 @@ else:
     from greenlet import getcurrent as PyGreenlet_GetCurrent
 
     from gmosn.clock import now_us
-    from gmosn.io.descriptors import close_descriptor, is_broken, shut_down_writing
+    from gmosn.io.descriptors import close_descriptor, has_error, shut_down_writing
     from gmosn.io.wheel import Entry
 
 CHUNK = 65536
@@ -37,7 +37,7 @@ class Connection(Entry):
     was reset while nobody reads it. `owner`: gets `connection_closed(conn)` once, and `spawn(conn, parked)` when that
     is to run. `parked`: called in a new greenlet at the next readable byte, the read deadline or an interrupt.
     `stale`: became readable while nobody waited, so a pool must not use it again. `eof`: the peer closed its side.
-    `bytes_in`, `bytes_out`: on the wire.
+    `bytes_in`, `bytes_out`: on the wire; `blocked`: how often a write had to wait.
     """
 
     def __init__(self, sock, wheel, local, remote):
@@ -77,16 +77,21 @@ class Connection(Entry):
             self.stale = True
             self.watcher.stop()
             self.armed = False
-            partner = self.partner
-            if partner is not None and self.is_reset():
-                partner.gone = self
-                self.hub.loop.run_callback(partner._deliver)
+            self._tell_partner()
+
+    def _tell_partner(self):
+        partner = self.partner
+        if partner is not None and self.is_reset():
+            partner.gone = self
+            self.hub.loop.run_callback(partner._deliver)
 
     def on_tick(self, now):
-        """Deadlines; and an idle connection's greenlet is sent home."""
+        """Deadlines; resets after the watcher stopped; and an idle connection's greenlet is sent home."""
         g = self.waiting
         if self.closed:
             return 0
+        if self.stale and g is None:
+            self._tell_partner()
         if self.read_deadline != 0 and now >= self.read_deadline:
             if g is not None:
                 g.throw(Timeout("read deadline"))
@@ -241,6 +246,7 @@ class Connection(Entry):
         g = PyGreenlet_GetCurrent()
         if g is self.hub or self.writing is not None:
             raise AssertionError("a connection has one writer, and it is not the hub")
+        self.blocked += 1
         if self.write_watcher is None:
             self.write_watcher = self.hub.loop.io(self.fd, 2)
         self.write_watcher.start(self._writable)
@@ -388,7 +394,7 @@ class Connection(Entry):
     # -- the end
 
     def is_reset(self):
-        """The connection is broken: a reset, or a Unix peer that is gone altogether; a mere half-close is not."""
+        """A reset has arrived; a peer that merely closed may have sent something before. Does not consume the error."""
         flags: cython.int
         if self.closed:
             return True
@@ -399,9 +405,9 @@ class Connection(Entry):
             entry.revents = 0
             c_poll(cython.address(entry), 1, 0)
             flags = entry.revents
-            return (flags & POLLERR) != 0 or ((flags & POLLHUP) != 0 and not self.half_closed)
+            return (flags & POLLERR) != 0
         else:
-            return is_broken(self.fd, self.half_closed)
+            return has_error(self.fd)
 
     def half_close(self):
         """Ends our direction (FIN); reading goes on. Never raises."""
@@ -451,7 +457,7 @@ class Connection(Entry):
 if not cython.compiled:              # compiled attributes start as 0/None: give Python the same defaults
     for _name in "watcher write_watcher parked owner waiting writing partner gone pending ahead".split():
         setattr(Connection, _name, None)
-    for _name in "read_deadline write_deadline idle_since bytes_in bytes_out".split():
+    for _name in "read_deadline write_deadline idle_since bytes_in bytes_out blocked".split():
         setattr(Connection, _name, 0)
     for _name in "armed stale eof closed idle half_closed ready give_back".split():
         setattr(Connection, _name, False)

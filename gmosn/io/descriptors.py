@@ -28,12 +28,11 @@ def shut_down_writing(fd):
         pass
 
 
-def is_broken(fd, half_closed):
-    """An error is pending, or both directions ended although we closed none (a Unix peer that is gone)."""
+def has_error(fd):
+    """An error (a reset) is pending; it stays pending."""
     poller = get_original("select", "poll")()
     poller.register(fd, 0)
-    flags = sum(events for _, events in poller.poll(0))
-    return bool(flags & select.POLLERR or (flags & select.POLLHUP and not half_closed))
+    return any(events & select.POLLERR for _, events in poller.poll(0))
 
 
 def reset_on_close(fd):

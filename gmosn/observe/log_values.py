@@ -30,6 +30,8 @@ def details(info):
 
 
 def access_log_type(info):
+    if info.log_type is not None:
+        return info.log_type
     return b"DownstreamEnd" if info.protocol is not None or info.request is not None else b"TcpConnectionEnd"
 
 

@@ -340,23 +340,27 @@ def test_a_reset_nobody_reads_interrupts_the_partner(pair, unix):
     up, _ = pair()
     down.arm()
     down.partner = up
+    down.write(b"unread")                            # for a Unix peer that is what makes its close a reset
     waiting = in_greenlet(up.read)
     reset(peer)
     with pytest.raises(PeerGone):
         waiting.get()
-    if not unix:
-        with pytest.raises(ConnectionResetError):        # the error was not consumed by looking
-            down.read()
+    with pytest.raises(ConnectionResetError):        # the error was not consumed by looking
+        down.read()
 
 
-def test_half_close_does_not_interrupt_the_partner(pair):
-    down, peer = pair()
+@pytest.mark.parametrize("unix", [False, True])
+@pytest.mark.parametrize("end", [lambda peer: peer.shutdown(socket.SHUT_WR), socket.socket.close])
+def test_an_orderly_end_does_not_interrupt_the_partner(pair, unix, end):
+    down, peer = pair(unix)
     up, up_peer = pair()
     down.arm()
     down.partner = up
     waiting = in_greenlet(up.read)
-    peer.shutdown(socket.SHUT_WR)
+    peer.sendall(b"to be delivered")
+    end(peer)
     settle()
+    assert down.stale and not down.is_reset()
     up_peer.sendall(b"answer")
     assert waiting.get() == b"answer"
 
