@@ -58,8 +58,8 @@ OPTIONS = (
     Option("parent-shutdown-time-s", NUMBER, "Seconds after which a hot restart ends the parent", 900),
     Option("drain-strategy", STRING, "gradual (default): close connections spread over the drain time; immediate: "
            "each with its next response", "gradual"),
-    Option("drain-time-s", NUMBER, "Seconds that connections have when the process ends, is replaced or a listener goes",
-           600),
+    Option("drain-time-s", NUMBER, "Seconds that connections have when the process ends, is replaced or a listener "
+           "goes", 600),
     Option("file-flush-min-size-kb", NUMBER, "Access logs are written when this much is buffered", 64),
     Option("file-flush-interval-msec", NUMBER, "Access logs are written at least this often", 10000),
     Option("service-zone", STRING, "Zone of this node; goes before the bootstrap's"),

@@ -7,9 +7,6 @@ from gmosn.config.unpack import unpack
 from gmosn.filter.access_log.files import AccessLogFiles
 from gmosn.io.wheel import Wheel
 from gmosn.registry import ExtensionRegistry, FactoryContext
-from gmosn.server.admin.admin import Admin
-from gmosn.server.admin.listening import AdminListener
-from gmosn.server.control_backend import ControlBackend
 from gmosn.upstream.clusters import Clusters
 from gmosn.upstream.options import discovery_kind
 
@@ -35,7 +32,12 @@ def start_dns(clusters, context, publish, log):
 
 
 def start_admin(control, fd):
-    """Serves the admin on the listening socket `fd`; writes --admin-address-path. Returns the AdminListener."""
+    """Serves the admin on the listening socket `fd`; writes --admin-address-path. Returns the AdminListener.
+
+    Its pages are imported here, while the workers build what they were sent, and not before that."""
+    from gmosn.server.admin.admin import Admin
+    from gmosn.server.admin.listening import AdminListener
+    from gmosn.server.control_backend import ControlBackend
     admin = AdminListener(Admin(ControlBackend(control), os.getpid()), control.context)
     admin.serve(fd)
     gevent.spawn(control.context.access_logs.flush_forever).name = "access log flusher"
