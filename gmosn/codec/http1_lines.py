@@ -87,7 +87,7 @@ def parse_request_line(head, buf, at, strict, any_method):
 
 def _request_line(head, line, strict, any_method):
     parts = line.split(b" ") if strict else [part for part in line.replace(b"\t", b" ").split(b" ") if part]
-    method = parts[0] if parts else b""
+    method = parts[0] if parts and line.startswith(parts[0]) else b""
     if method not in METHODS and not (any_method and method and not method.translate(None, TOKEN)):
         raise bad("invalid method")
     if len(parts) == 2 and parts[1]:

@@ -22,6 +22,12 @@ def test_a_request_line_of_white_space():
     assert got == [("error", 400, "http1.codec_error")]
 
 
+def test_white_space_before_the_method_whole_or_in_pieces():
+    wire = b" GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+    for pieces in ([wire], [wire[:1], wire[1:]]):
+        assert transcript(True, pieces, made_settings=settings(strict=False)) == [("error", 400, "http1.codec_error")]
+
+
 def test_the_comparison_can_fail():
     from fuzz.fuzz_http1 import Outcome
     one, two = Outcome(), Outcome()
