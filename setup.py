@@ -66,7 +66,7 @@ class BuildHot(build_ext):
 
     def get_ext_filename(self, fullname):
         *package, stem = fullname.split(".")
-        return str(Path(*package, tagged_name(stem, source_hash(PACKAGE))))
+        return str(Path(*package, tagged_name(stem, source_hash(str(PACKAGE)))))
 
     def run(self):
         if self.inplace:                             # a development tree: nobody calls build_py
@@ -149,8 +149,8 @@ def extensions():
             raise
         return []
     include = [str(Path(greenlet.__file__).parent)]
-    return [Extension(name, [str(py.relative_to(HERE))], include_dirs=include, extra_compile_args=list(FLAGS))
-            for name, py in hot_modules(PACKAGE)]
+    return [Extension(name, [str(Path(py).relative_to(HERE))], include_dirs=include, extra_compile_args=list(FLAGS))
+            for name, py in hot_modules(str(PACKAGE))]
 
 
 setup(ext_modules=extensions(), cmdclass={"build_ext": BuildHot, "build_py": BuildPython})

@@ -1,7 +1,5 @@
 """`python -m gmosn`: see cli.py."""
-import sys
-
-from gmosn.cli import main
+from gmosn.cli import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -4,6 +4,7 @@ Envoy parses with TCLAP; its layout of help and errors is kept so that scripts t
 Envoy: `--bootstrap` (= `-c`), `--flag=value`, `--list-extensions`. Nothing heavy is imported here: start-up time
 counts.
 """
+import gc
 import os
 import re
 import sys
@@ -304,6 +305,15 @@ def main(argv=None, program="gmosn"):
         sys.stdout.write(exc.text)
         return 0
     return run(options)
+
+
+def program():
+    """main() as a process of its own: does not return."""
+    gc.disable()             # what starting makes stays; who goes on running switches it on (roles.py, supervise())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)                                   # tearing the interpreter down takes 50 ms and nothing needs it
 
 
 def run(options):

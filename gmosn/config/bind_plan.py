@@ -1,7 +1,4 @@
 """What a listener wants bound: Listener protos to the plans of gmosn/io/bind.py."""
-import hashlib
-import json
-
 from gmosn.errors import ConfigError
 from gmosn.io.address import Address
 from gmosn.io.bind import BOUND, LISTENING, PREBIND
@@ -53,6 +50,8 @@ def _plan(listener, proto, address, options, place):
         if plan["ipv4_compat"] and address.family != "ipv6":
             raise ConfigError("ipv4_compat is for IPv6 addresses", ("address", "socket_address", "ipv4_compat"))
     named = dict(plan, name=listener.name) if not plan.get("port", 1) else plan    # any port: not shared by accident
+    import hashlib                                   # OpenSSL comes with it: 8 ms that validation need not spend
+    import json
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]
     plan["key"] = f"{address}#{digest}"
     return plan

@@ -8,11 +8,10 @@ import importlib
 import json
 import zlib
 from functools import cache
-from pathlib import Path
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-BLOB = Path(__file__).with_name("descriptors.bin")
+BLOB = f"{__file__.rpartition('/')[0]}/descriptors.bin"
 MAGIC = b"GMDESC1\n"
 
 
@@ -71,7 +70,8 @@ def _well_known(name):
 def database():
     """The one DescriptorFiles of the process: immutable once read."""
     try:
-        return DescriptorFiles(BLOB.read_bytes())
+        with open(BLOB, "rb") as file:
+            return DescriptorFiles(file.read())
     except FileNotFoundError:
         raise DescriptorsMissing(f"{BLOB} is missing: the package was not built (run `make build`)") from None
 

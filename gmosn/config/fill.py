@@ -3,13 +3,12 @@
 Driven by one plan per message type, made on first use from its descriptor. The same pass notes deprecated fields and
 those that gmosn does not implement (support_table.py), because it has to look at every field anyway.
 """
-import difflib
 from functools import cache
 
 from google.protobuf.descriptor import FieldDescriptor
 
 from gmosn.config import descriptors
-from gmosn.config.scalars import Mismatch, converter, describe
+from gmosn.config.scalars import Mismatch, close_matches, converter, describe
 from gmosn.config.support_table import DIFFERENT, IMPLEMENTED, REFUSED, built_in, difference, refusal, refused_type
 from gmosn.config.well_known import filler
 from gmosn.errors import ConfigError
@@ -275,7 +274,7 @@ class Filler:
 
     def _unknown_field(self, plan, key, path):
         names = [name for name, field in plan.fields.items() if name == field.name]
-        close = difflib.get_close_matches(key, names, 1)
+        close = close_matches(key, names, 1)
         hint = f" (did you mean '{close[0]}'?)" if close else ""
         self._unknown((path, key), f"no such field: '{key}' in {plan.name}{hint}")
 
@@ -327,7 +326,7 @@ def unknown_type(url, full_name):
     if ".v2." in full_name or ".api.v2" in full_name:
         hint = " (xDS v2 is not supported: use the v3 type)"
     else:
-        close = difflib.get_close_matches(full_name, descriptors.database().messages, 1, 0.8)
+        close = close_matches(full_name, descriptors.database().messages, 1, 0.8)
         hint = f" (did you mean '{close[0]}'?)" if close else ""
     return f"could not find @type '{url}'{hint}"
 

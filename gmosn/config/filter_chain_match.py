@@ -5,8 +5,6 @@ Once a criterion has chosen, chains without the chosen value are out: there is n
 """
 from itertools import product
 
-from google.protobuf import json_format
-
 from gmosn.errors import ConfigError
 from gmosn.io.address import Address
 
@@ -181,6 +179,7 @@ def check_overlaps(chains, where):
             if other is chain:
                 continue
             if other.filter_chain_match == match:
+                from google.protobuf import json_format
                 text = json_format.MessageToJson(match, preserving_proto_field_name=True, indent=None)
                 raise ConfigError(f"error adding listener '{where}': filter chain '{chain.name}' has the same matching "
                                   f"rules defined as '{other.name}'. duplicate matcher is: {text}",

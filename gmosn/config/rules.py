@@ -5,13 +5,13 @@ import re
 from gmosn.config import descriptors
 
 HEADER_NAME, HEADER_VALUE = 1, 2                     # validate.KnownRegex
-STRICT = {HEADER_NAME: re.compile(r":?[0-9a-zA-Z!#$%&'*+\-.^_|~`]+\Z"),
-          HEADER_VALUE: re.compile(r"[^\x00-\x08\x0A-\x1F\x7F]*\Z")}
-LOOSE = re.compile(r"[^\x00\x0A\x0D]*\Z")            # also takes the empty string
-HOSTNAME = re.compile(r"(?=.{1,253}\Z)(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?\Z")
-URI = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*:)?[^\s<>\"{}|\\^`]*\Z")
-EMAIL = re.compile(r".+@.+\Z")
-UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+# Patterns are compiled on first use: start-up time.
+STRICT = {HEADER_NAME: r":?[0-9a-zA-Z!#$%&'*+\-.^_|~`]+\Z", HEADER_VALUE: r"[^\x00-\x08\x0A-\x1F\x7F]*\Z"}
+LOOSE = r"[^\x00\x0A\x0D]*\Z"            # also takes the empty string
+HOSTNAME = r"(?=.{1,253}\Z)(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?\Z"
+URI = r"([A-Za-z][A-Za-z0-9+.\-]*:)?[^\s<>\"{}|\\^`]*\Z"
+EMAIL = r".+@.+\Z"
+UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z"
 
 
 def rules_of(field):
@@ -195,13 +195,13 @@ def _content_check(name, wanted):
 
 def _form_check(form, own):
     if form == "well_known_regex":
-        matches = (STRICT[own.well_known_regex] if own.strict else LOOSE).match
+        matches = re.compile(STRICT[own.well_known_regex] if own.strict else LOOSE).match
         what = "header name" if own.well_known_regex == HEADER_NAME else "header value"
         return lambda value: not matches(value) and f"value does not match regex pattern of an HTTP {what}"
     if form in ("ip", "ipv4", "ipv6"):
         return lambda value: not _is_ip(value, form) and f"value must be a valid {form.replace('ip', 'IP')} address"
-    matches = {"hostname": HOSTNAME, "uri": URI, "uri_ref": URI, "uuid": UUID,
-               "email": EMAIL, "address": HOSTNAME}[form].match
+    matches = re.compile({"hostname": HOSTNAME, "uri": URI, "uri_ref": URI, "uuid": UUID,
+                          "email": EMAIL, "address": HOSTNAME}[form]).match
     if form == "address":
         return lambda value: not (matches(value) or _is_ip(value, "ip")) and "value must be a valid hostname or IP"
     if form == "uri":

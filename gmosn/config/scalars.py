@@ -5,7 +5,6 @@ be strings. Every rule here was tried on Envoy 1.40 (tests/unit/config/test_fill
 """
 import base64
 import binascii
-import difflib
 import math
 import re
 
@@ -28,6 +27,12 @@ class Mismatch(Exception):
     def __init__(self, message, unknown=False):
         super().__init__(message)
         self.unknown = unknown
+
+
+def close_matches(word, words, count, cutoff=0.6):
+    """difflib.get_close_matches, which is imported when there is something to complain about."""
+    from difflib import get_close_matches
+    return get_close_matches(word, words, count, cutoff)
 
 
 def describe(value):
@@ -153,6 +158,6 @@ def _enum(descriptor):
 
 
 def _unknown_enum(value, descriptor, numbers):
-    close = difflib.get_close_matches(value.upper().replace("-", "_"), numbers, 1)
+    close = close_matches(value.upper().replace("-", "_"), numbers, 1)
     hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(list(numbers)[:12])}"
     return f"unknown enum value: '{value}' for {descriptor.full_name} ({hint})"

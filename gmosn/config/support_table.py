@@ -10,9 +10,8 @@ google.protobuf.Any must have a line, else the extension is refused. google.prot
 Lines starting with `#` are comments, and so is what follows ` # `.
 """
 from functools import cache
-from pathlib import Path
 
-TABLE = Path(__file__).with_name("supported_fields.txt")
+TABLE = f"{__file__.rpartition('/')[0]}/supported_fields.txt"
 REFUSED, IMPLEMENTED, HARMLESS, DIFFERENT = range(4)
 MARKS = {"~": HARMLESS, "?": DIFFERENT}
 
@@ -45,7 +44,8 @@ class SupportTable:
 @cache
 def built_in():
     """The table that comes with gmosn."""
-    return SupportTable(TABLE.read_text())
+    with open(TABLE, encoding="utf-8") as file:
+        return SupportTable(file.read())
 
 
 def refusal(message_name, field):

@@ -5,22 +5,13 @@ Plain scalars are booleans (y n yes no on off true false, in lower case, Capital
 conversion to protobuf then reads as numbers where the field is one. Quoted scalars are strings unless they carry a tag.
 No merge keys; of duplicate keys the last wins; keys are always strings; only the first document is read.
 
-libyaml's event stream is driven by hand: 0.2 s for 60,000 lines where CSafeLoader takes 1.5 s. Positions are not kept;
-gmosn/config/positions.py reads the text a second time when there is something to report.
+Most files are simple enough for yaml_block.py; all others are read by yaml_events.py, which knows all of YAML. Positions
+are not kept: gmosn/config/positions.py reads the text a second time when there is something to report.
 """
 import re
 
-import yaml
-from yaml import events
-
 from gmosn.config.yaml_block import NotSimple, read_block
 
-try:
-    from yaml._yaml import CParser as Parser
-except ImportError:                                  # PyYAML without libyaml: slower, same events
-    from gmosn.config.yaml_pure import Parser
-
-MAX_DEPTH = 100                                      # protobuf's own limit for nested JSON
 NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 BOOLEANS = {form(word): value for pair in (("y", "n"), ("yes", "no"), ("true", "false"), ("on", "off"))
             for word, value in zip(pair, (True, False), strict=True) for form in (str.lower, str.upper, str.capitalize)}
@@ -57,77 +48,5 @@ def read_yaml(text):
     try:
         return read_block(text, plain_scalar)
     except NotSimple:
+        from gmosn.config.yaml_events import read_events     # PyYAML takes 25 ms to import, and few files need it
         return read_events(text)
-
-
-def read_events(text):
-    """As read_yaml, always by libyaml's events."""
-    try:
-        return _read(Parser(text))
-    except yaml.MarkedYAMLError as exc:
-        mark = exc.problem_mark or exc.context_mark
-        context = f" {exc.context}" if exc.context else ""
-        raise YamlProblem(f"{exc.problem}{context}", mark.line + 1, mark.column + 1) from None
-    except yaml.YAMLError as exc:                    # a character that YAML forbids
-        where = getattr(exc, "position", 0) if isinstance(text, str) else 0
-        before = text[:where] if isinstance(text, str) else ""
-        raise YamlProblem(str(exc).split("\n")[0], before.count("\n") + 1, where - before.rfind("\n")) from None
-
-
-def _read(parser):
-    """Builds the value with an explicit stack; the hot loop of loading, so everything is a local."""
-    next_event = parser.get_event
-    scalar, mapping, sequence = events.ScalarEvent, events.MappingStartEvent, events.SequenceStartEvent
-    ends = (events.MappingEndEvent, events.SequenceEndEvent)
-    next_event()                                     # StreamStart
-    if type(next_event()) is events.StreamEndEvent:
-        return None
-    anchors, plain, stack = {}, {}, []
-    container, is_mapping, key, have_key = None, False, None, False
-    while True:
-        event = next_event()
-        kind = type(event)
-        if kind is scalar:
-            text = value = event.value
-            if event.implicit[0] if event.tag is None else event.tag != "!":     # unquoted, or tagged
-                if text in plain:
-                    value = plain[text]
-                else:
-                    value = plain[text] = plain_scalar(text)
-            if event.anchor:
-                anchors[event.anchor] = value
-        elif kind is mapping or kind is sequence:
-            if is_mapping and not have_key:
-                raise _problem("a key must be a scalar", event)
-            if len(stack) >= MAX_DEPTH:
-                raise _problem(f"nested deeper than {MAX_DEPTH} levels", event)
-            stack.append((container, is_mapping, key, event.anchor))
-            container, is_mapping, have_key = ({}, True, False) if kind is mapping else ([], False, False)
-            continue
-        elif kind in ends:
-            value = container
-            container, is_mapping, key, anchor = stack.pop()
-            have_key = is_mapping
-            if anchor:                               # only now: an alias inside its own anchor is unknown
-                anchors[anchor] = value
-        elif kind is events.AliasEvent:
-            if event.anchor not in anchors:
-                raise _problem(f"unknown alias '{event.anchor}'", event)
-            value = text = anchors[event.anchor]
-        else:                                        # the end of an empty document
-            return None
-        if container is None:
-            return value
-        if not is_mapping:
-            container.append(value)
-        elif have_key:
-            container[key] = value
-            have_key = False
-        else:
-            if type(text) is not str:
-                raise _problem("a key must be a string", event)
-            key, have_key = text, True
-
-
-def _problem(message, event):
-    return YamlProblem(message, event.start_mark.line + 1, event.start_mark.column + 1)

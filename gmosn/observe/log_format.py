@@ -10,9 +10,10 @@ from gmosn.observe.log_operators import (ADDRESSES, BYTES, DIGITS, NOW, NUMBERS,
                                          DurationOperator, FlagsOperator, HeaderOperator, NumberOperator,
                                          PythonOperator, TextOperator, TimeOperator)
 
-COMMAND = re.compile(r"%([A-Z][A-Z0-9_]*)(?:\(([^)\n]*)\))?(?::([0-9]+))?%")
-HEADER_NAME = re.compile(r"[^\x00-\x20\x7f-\xff]*")
-FRACTION = re.compile(r"%(?:E(\*|[0-9]+)([fS])|([1-9])?f)")
+# Patterns are compiled on first use (by re, which keeps them): start-up time.
+COMMAND = r"%([A-Z][A-Z0-9_]*)(?:\(([^)\n]*)\))?(?::([0-9]+))?%"
+HEADER_NAME = r"[^\x00-\x20\x7f-\xff]*"
+FRACTION = r"%(?:E(\*|[0-9]+)([fS])|([1-9])?f)"
 PRECISIONS = {"ms": (1, 1000), "us": (1, 1), "ns": (1000, 1)}
 # begin, end: indices into POINTS
 DURATIONS = {"DURATION": (0, NOW), "REQUEST_DURATION": (0, 1), "REQUEST_TX_DURATION": (0, 3),
@@ -20,12 +21,12 @@ DURATIONS = {"DURATION": (0, NOW), "REQUEST_DURATION": (0, 1), "REQUEST_TX_DURAT
 HEADERS = {"REQ": REQUEST, "REQUEST_HEADER": REQUEST, "RESP": RESPONSE, "RESPONSE_HEADER": RESPONSE,
            "TRAILER": RESPONSE_TRAILERS, "RESPONSE_TRAILER": RESPONSE_TRAILERS}
 # About TLS, the kernel's TCP or tracing: nothing is known until those exist, so they print "-" as in Envoy
-MISSING = re.compile(r"(DOWNSTREAM|UPSTREAM)_(TLS_(VERSION|CIPHER|SESSION_ID|GROUP)|(PEER|LOCAL)_(SUBJECT|ISSUER|SERIAL|"
-                     r"(URI|DNS|IP|EMAIL|OTHERNAME)_SAN|CERT|CERT_V_START|CERT_V_END|FINGERPRINT_(1|256)|"
-                     r"CHAIN_FINGERPRINTS_(1|256)|CHAIN_SERIALS|ISSUER_SERIAL|ISSUER_FINGERPRINT_256))"
-                     r"|DOWNSTREAM_HANDSHAKE_DURATION|ROUNDTRIP_DURATION|TLS_JA[34]_FINGERPRINT|TRACE_ID|SPAN_ID"
-                     r"|UPSTREAM_SERVER_NAME")
-WITH_PARAMETERS = re.compile(r".*_CERT_V_(START|END)")
+MISSING = (r"(DOWNSTREAM|UPSTREAM)_(TLS_(VERSION|CIPHER|SESSION_ID|GROUP)|(PEER|LOCAL)_(SUBJECT|ISSUER|SERIAL|"
+           r"(URI|DNS|IP|EMAIL|OTHERNAME)_SAN|CERT|CERT_V_START|CERT_V_END|FINGERPRINT_(1|256)|"
+           r"CHAIN_FINGERPRINTS_(1|256)|CHAIN_SERIALS|ISSUER_SERIAL|ISSUER_FINGERPRINT_256))"
+           r"|DOWNSTREAM_HANDSHAKE_DURATION|ROUNDTRIP_DURATION|TLS_JA[34]_FINGERPRINT|TRACE_ID|SPAN_ID"
+           r"|UPSTREAM_SERVER_NAME")
+WITH_PARAMETERS = r".*_CERT_V_(START|END)"
 UNKNOWN_HERE = frozenset("""BYTES_RETRANSMITTED COALESCE CUSTOM_FLAGS DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED
 DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_SENT DOWNSTREAM_DETECTED_CLOSE_TYPE DOWNSTREAM_DIRECT_LOCAL_ADDRESS_ENDPOINT_ID
 DOWNSTREAM_LOCAL_ADDRESS_ENDPOINT_ID DOWNSTREAM_LOCAL_CLOSE_REASON PACKETS_RETRANSMITTED UPSTREAM_CONNECTION_ID
@@ -38,6 +39,7 @@ UPSTREAM_LOCAL_CLOSE_REASON UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID START_TIME_LOCAL
 def parse_format(text):
     """A list of bytes and Operators. `text`: str. Raises ConfigError."""
     parts, literal, at = [], "", 0
+    command = re.compile(COMMAND).match
     while at < len(text):
         percent = text.find("%", at)
         if percent < 0:
@@ -47,7 +49,7 @@ def parse_format(text):
         if text.startswith("%%", percent):
             literal, at = literal + "%", percent + 2
             continue
-        match = COMMAND.match(text, percent)
+        match = command(text, percent)
         if match is None:
             raise ConfigError(f"Incorrect configuration: {text}. Couldn't find valid command at position {percent}")
         if literal:
@@ -69,8 +71,8 @@ def operator(name, argument, length):
         return WITH_ARGUMENT[name](name, argument, length)
     if name in UNKNOWN_HERE:
         raise ConfigError(f"%{name}% is not implemented")
-    missing = MISSING.fullmatch(name)
-    if missing and WITH_PARAMETERS.fullmatch(name):
+    missing = re.fullmatch(MISSING, name)
+    if missing and re.fullmatch(WITH_PARAMETERS, name):
         return PythonOperator(values.missing)
     plain = None
     if name in NUMBERS:
@@ -115,7 +117,7 @@ def _header(name, argument, length):
     main, *alternatives = argument.split("?")
     if len(alternatives) > 1:
         raise ConfigError(f"More than 1 alternative header specified in token: {argument}")
-    if HEADER_NAME.fullmatch(argument) is None:
+    if re.fullmatch(HEADER_NAME, argument) is None:
         raise ConfigError("Invalid header configuration. Format string contains invalid characters.")
     other = alternatives[0].lower().encode() if alternatives and alternatives[0] else None
     return HeaderOperator(HEADERS[name], main.lower().encode(), other, -1 if not length else length)
@@ -132,7 +134,7 @@ def time_parts(text):
         raise ConfigError("Invalid header configuration. Format string contains newline.")
     parts, at = [], 0
     text = (text or "%Y-%m-%dT%H:%M:%S.%3fZ").replace("%Ez", "+00:00")
-    for match in FRACTION.finditer(text):
+    for match in re.finditer(FRACTION, text):
         stars, kind, digits = match.groups()
         plain = text[at:match.start()]
         if kind == "S":

@@ -41,6 +41,8 @@ def patch():
 
 
 def settle_memory():
-    """After the configuration is built: what lives now lives long, so the collector need not look at it again."""
+    """After the configuration is built: what lives now lives long, so the collector need not look at it again. It
+    was switched off until now (cli.py)."""
     gc.collect()
     gc.freeze()
+    gc.enable()

@@ -4,6 +4,7 @@ No gevent, no threads, no configuration: one loop over signals and the children'
 anything in here that could fail. What the instance serves is known to it only as a sealed file (`generation_fd`), which
 it hands to processes that start later; so a worker or control can be replaced while the other is away, too.
 """
+import gc
 import os
 import select
 import signal
@@ -310,6 +311,7 @@ class Supervisor:
 
 def supervise(options):
     """Runs an instance from the command line; returns the exit code."""
+    gc.enable()
     from gmosn.io.bind import bind
     from gmosn.upstream.limits import LimitTable
     try:

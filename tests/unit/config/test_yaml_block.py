@@ -5,7 +5,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gmosn.config.yaml_block import NotSimple, read_block
-from gmosn.config.yaml_reader import YamlProblem, plain_scalar, read_events
+from gmosn.config.yaml_events import read_events
+from gmosn.config.yaml_reader import YamlProblem, plain_scalar
 
 TEXTS = st.text("ab1 :-#'\"y,[]{}&*!|>%@`~\n\\.", max_size=6) | st.sampled_from(
     ["yes", "0x1F", "007", "1.5", "a b", "a: b", "a #b", "a#b", "http://x:80/y", "@type", "-", "--- x", "null", ""])

@@ -1,7 +1,8 @@
 """YAML as Envoy reads it: yaml-cpp's scalar rules."""
 import pytest
 
-from gmosn.config.yaml_reader import MAX_DEPTH, YamlProblem, read_yaml
+from gmosn.config.yaml_events import MAX_DEPTH
+from gmosn.config.yaml_reader import YamlProblem, read_yaml
 
 SCALARS = [
     ("5", 5), ("-5", -5), ("+5", 5), ("0", 0), ("-0", 0), ("0x1F", 31), ("0X1f", 31), ("-0x10", -16), ("0644", 420),
@@ -54,7 +55,7 @@ def test_depth_is_limited():
 
 def test_without_libyaml(monkeypatch):
     """PyYAML's own parser gives the same values."""
-    from gmosn.config import yaml_pure, yaml_reader
-    monkeypatch.setattr(yaml_reader, "Parser", yaml_pure.Parser)
+    from gmosn.config import yaml_events, yaml_pure
+    monkeypatch.setattr(yaml_events, "Parser", yaml_pure.Parser)
     for text, value in SCALARS:
         assert read_yaml(f"k: {text}") == {"k": value}
