@@ -214,7 +214,9 @@ class AddressOperator(Operator):
             return info.connection.local
         if which == 4:
             return info.upstream_local
-        return info.upstream_host.address if info.upstream_host is not None else None
+        if info.upstream_local is None or info.upstream_host is None:      # no connection was made
+            return None
+        return info.upstream_host.address
 
 
 class DurationOperator(Operator):

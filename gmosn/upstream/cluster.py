@@ -13,6 +13,8 @@ if not cython.compiled:
     from gmosn.upstream.limits import CONNECTIONS, REQUESTS
     from gmosn.upstream.pool import HostPool, PooledConnection, PoolGroup
 
+HTTP_11 = b"HTTP/1.1"                    # what pools speak
+
 
 class Cluster:
     """Hosts, balancer, pools and limits of one cluster of one generation.
@@ -100,6 +102,7 @@ class Cluster:
             host.rq_total.add(1)
             host.rq_active.add(1)
         info.upstream_local = entry.conn.local
+        info.upstream_protocol = HTTP_11
         entry.requests += 1
         stream = entry.client.open_stream()
         entry.stream = stream
