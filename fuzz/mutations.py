@@ -8,7 +8,8 @@ TOKENS = [b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"\n\n", b"\0", b" ", b"\t", b":",
           b"Content-Length: 3\r\n", b"Content-Length: ", b"Transfer-Encoding: chunked\r\n", b"transfer-encoding:",
           b"Host: a\r\n", b"Host:\r\n", b"Connection: close\r\n", b"Connection: upgrade, keep-alive\r\n",
           b"Upgrade: websocket\r\n", b"HTTP/1.1", b"HTTP/1.0", b"http://a/", b"GET / HTTP/1.1\r\n", b"0\r\n\r\n", b"5\r\n",
-          b"X_Y: z\r\n", b" folded\r\n", b"Expect: 100-continue\r\n", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 204 x\r\n", b"#", b"?", b"@"]
+          b"X_Y: z\r\n", b" folded\r\n", b"Expect: 100-continue\r\n", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 204 x\r\n", b"#",
+          b"?", b"@"]
 
 
 def seeds(name):
