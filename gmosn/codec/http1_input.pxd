@@ -28,6 +28,8 @@ cdef class Http1Input:
     cpdef bint has_buffered(self)
     cpdef bint body_done(self)
     cpdef bytes next_data(self)
+    cpdef long long unread_length(self)
+    cpdef took(self, long long size)
     cpdef bytes trailing_data(self)
     cdef int _check_size(self, Py_ssize_t raw) except -1
     cdef Py_ssize_t _read_fields(self, Py_ssize_t at) except -2

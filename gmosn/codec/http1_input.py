@@ -124,6 +124,16 @@ class Http1Input:
             return b""
         return self._chunked()
 
+    def unread_length(self):
+        """Bytes of a content-length body that are still on the wire, when nothing is buffered; else 0."""
+        return self.left if self.state == LENGTH and self.pos == len(self.buf) else 0
+
+    def took(self, size):
+        """`size` of the unread_length() bytes went another way (splice)."""
+        self.left -= size
+        if self.left == 0:
+            self.state = HEAD
+
     def _chunked(self):
         """Joins what is here of the chunked body: many tiny chunks must not become many tiny writes."""
         have: cython.Py_ssize_t

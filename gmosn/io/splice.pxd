@@ -12,7 +12,7 @@ cdef Py_ssize_t PIPE_BYTES
 cdef class Pipe:
     cdef public Py_ssize_t held
     cdef int read_fd, write_fd
-    cpdef Py_ssize_t fill(self, Connection source) except -2
+    cpdef Py_ssize_t fill(self, Connection source, Py_ssize_t most=*) except -2
     cpdef bint drain(self, Connection target) except -1
     cpdef close(self)
 

@@ -23,11 +23,12 @@ class Pipe:
         except OSError:
             pass                                     # the user has too many large pipes: 64 KiB do it too
 
-    def fill(self, source):
-        """Bytes taken from `source` (the pipe must be empty); 0 = its end, -1 = it would block. OSError: it broke."""
+    def fill(self, source, most=PIPE_BYTES):
+        """Bytes taken from `source` (the pipe must be empty), at most `most`; 0 = its end, -1 = it would block. OSError:
+        it broke."""
         n: cython.Py_ssize_t
         if cython.compiled:
-            n = c_splice(source.fd, cython.NULL, self.write_fd, cython.NULL, PIPE_BYTES,
+            n = c_splice(source.fd, cython.NULL, self.write_fd, cython.NULL, most,
                          SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
             if n < 0:
                 if errno == EAGAIN or errno == EINTR:
@@ -35,7 +36,7 @@ class Pipe:
                 raise OSError(errno, os.strerror(errno))
         else:
             try:
-                n = os.splice(source.fd, self.write_fd, PIPE_BYTES, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
+                n = os.splice(source.fd, self.write_fd, most, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
             except BlockingIOError:
                 return -1
         if source.stale:

@@ -3,6 +3,7 @@ from gmosn.clock cimport now_us
 from gmosn.filter.api cimport HttpStream
 from gmosn.headers cimport HeaderMap, RequestHead, ResponseHead
 from gmosn.io.connection cimport Connection
+from gmosn.io.splice cimport Pipe, Pipes
 from gmosn.proxy.chain cimport FilterChain
 from gmosn.proxy.http_stats cimport HttpStats
 from gmosn.proxy.route cimport Route
@@ -27,7 +28,10 @@ cdef class Upload:
     cdef start(self, ClientStream up)
     cdef bint stop(self) except -1
 
+cdef long long SPLICE_FROM, PIPE_BYTES
+
 cdef class Router:
+    cdef Pipes pipes
     cdef public object name
     cdef public bint disabled
     cdef public bint suppress_envoy_headers
@@ -47,6 +51,8 @@ cdef class Router:
     cdef _respond(self, HttpStream stream, Route route, ClientStream up, ResponseHead head)
     cdef _tunnel(self, HttpStream stream, ClientStream up, ResponseHead head)
     cdef _relay(self, HttpStream stream, Body body)
+    cdef bint _splice(self, HttpStream stream, Body body) except -1
+    cdef _pump(self, HttpStream stream, Body body, Pipe pipe, Connection target)
     cdef _relay_transformed(self, HttpStream stream, Body body, FilterChain chain)
     cdef _finish_body(self, HttpStream stream, Body body)
     cdef bytes _next(self, HttpStream stream, Body body)

@@ -16,10 +16,14 @@ if not cython.compiled:
     from gmosn.ascii import ascii_int
     from gmosn.clock import now_us
     from gmosn.filter.api import HttpStream
+    from gmosn.io.splice import Pipes
     from gmosn.proxy.stream_handler import HttpStreamHandler, sooner
 
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))       # RFC 9110 9.2.2
 CONNECT = b"CONNECT"
+SPLICE_FROM = 131072                 # bytes of body still to come for which a pipe pays
+PIPE_BYTES = 1 << 20
+CUT = "upstream_reset_after_response_started{connection_termination}"
 
 
 class Upload:
@@ -107,13 +111,14 @@ class Router:
 
     def __init__(self, suppress_envoy_headers=False):
         self.suppress_envoy_headers = suppress_envoy_headers
+        self.pipes = Pipes()
 
     @classmethod
     def from_proto(cls, config, context):
         return cls(config.suppress_envoy_headers)
 
     def close(self):
-        """Nothing is owned."""
+        self.pipes.close()
 
     def run(self, stream):
         route: Route = stream.route
@@ -305,6 +310,8 @@ class Router:
         conn.write_deadline = now + idle if idle else 0
         up.send_headers(stream.request, upload.first, upload.first_is_all)
         down.conn.partner = conn
+        if down.conn.stale and down.conn.is_reset():       # it was reset while nobody could be told
+            raise PeerGone()
         until = sooner(now + idle if idle else 0, stream.ends_us)
         if upload.complete_us:
             info.upstream_sent_us = now
@@ -402,6 +409,8 @@ class Router:
                 more = body.read_buffered()
             if more is None:
                 self._send(stream, data, False)
+                if body.verbatim_left() >= SPLICE_FROM and self._splice(stream, body):
+                    break
                 more = self._next(stream, body)
             elif not more and body.trailers is None:
                 self._send(stream, data, True)
@@ -410,6 +419,48 @@ class Router:
                 self._send(stream, data, False)
             data = more
         self._finish_body(stream, body)
+
+    def _splice(self, stream, body):
+        """The rest of a long body through a pipe, inside the kernel. False: not possible, nothing happened."""
+        pipe: Pipe
+        target: Connection = stream.down.verbatim_sink()
+        if target is None or body.verbatim_source() is None:
+            return False
+        pipe = self.pipes.take()
+        if pipe is None:
+            return False
+        try:
+            self._pump(stream, body, pipe, target)
+        finally:
+            self.pipes.give(pipe)
+        body.read_buffered()                               # the body's end
+        return True
+
+    def _pump(self, stream, body, pipe, target):
+        source: Connection = body.verbatim_source()
+        left: cython.longlong = body.verbatim_left()
+        n: cython.longlong
+        while left > 0:
+            try:
+                n = pipe.fill(source, left if left < PIPE_BYTES else PIPE_BYTES)
+                if n < 0:
+                    body.wait()
+                    continue
+            except OSError as exc:
+                raise StreamError(CUT, flag="UC") from exc
+            if n == 0:
+                raise StreamError(CUT, flag="UC")
+            left -= n
+            body.took(n)
+            stream.down.sent(n)
+            try:
+                while not pipe.drain(target):
+                    target.write_deadline = now_us() + body.idle_us if body.idle_us else 0
+                    target.wait_writable()
+            except OSError as exc:
+                raise DownstreamReset() from exc
+            except Timeout as exc:
+                raise StreamIdleTimeout() from exc
 
     def _relay_transformed(self, stream, body, chain):
         """The same with filters' transforms in between."""
@@ -437,7 +488,7 @@ class Router:
             data = body.read()
         except (RemoteProtocolError, OSError) as exc:
             stream.info.cluster.stats.cx_protocol_error.add(1)             # as Envoy, whose codec sees a message cut off
-            raise StreamError("upstream_reset_after_response_started{connection_termination}", flag="UC") from exc
+            raise StreamError(CUT, flag="UC") from exc
         down.conn.write_deadline = now_us() + body.idle_us if body.idle_us else 0
         return data
 

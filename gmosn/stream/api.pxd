@@ -8,6 +8,10 @@ cdef class Body:
     cdef public long long received, deadline_us, idle_us
     cpdef bytes read(self)
     cpdef bytes read_buffered(self)
+    cpdef Connection verbatim_source(self)
+    cpdef Py_ssize_t verbatim_left(self) except -1
+    cpdef took(self, long long size)
+    cpdef wait(self)
 
 cdef Body NO_BODY
 
@@ -28,6 +32,8 @@ cdef class ServerStream:
     cpdef send_data(self, bytes data, bint end)
     cpdef send_trailers(self, HeaderMap trailers)
     cpdef flush(self)
+    cpdef Connection verbatim_sink(self)
+    cpdef sent(self, long long size)
     cpdef reset(self)
     cpdef Body open_tunnel(self)
 

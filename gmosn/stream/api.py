@@ -24,6 +24,22 @@ class Body:
         """Like read(), but None instead of blocking."""
         return b""
 
+    def verbatim_source(self):
+        """The Connection from which the rest of the body comes byte for byte, or None (framed, encrypted, unknown)."""
+        return None
+
+    def verbatim_left(self):
+        """How many bytes will come from verbatim_source(), 0 = none or unknown."""
+        return 0
+
+    def took(self, size):
+        """`size` of them were taken from the connection directly (splice)."""
+        raise NotImplementedError
+
+    def wait(self):
+        """Blocks until verbatim_source() is readable; deadlines as in read()."""
+        raise NotImplementedError
+
     def __iter__(self):
         data = self.read()
         while data:
@@ -77,6 +93,14 @@ class ServerStream:
 
     def flush(self):
         """Puts a held-back head on the wire."""
+        raise NotImplementedError
+
+    def verbatim_sink(self):
+        """The Connection to which body bytes may be written as they are, or None. The head must have left (flush)."""
+        return None
+
+    def sent(self, size):
+        """`size` body bytes were written to verbatim_sink() directly (splice)."""
         raise NotImplementedError
 
     def reset(self):

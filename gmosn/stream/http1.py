@@ -10,6 +10,7 @@ if not cython.compiled:
     from gmosn.clock import now_us
     from gmosn.codec.http1 import Http1Codec, encode_chunk, encode_last_chunk, encode_request, encode_response
     from gmosn.headers import RequestHead
+    from gmosn.io.connection import Connection
     from gmosn.stream.api import (NO_BODY, Body, ClientConnection, ClientStream, ServerConnection, ServerStream,
                                   StreamHandler)  # noqa: F401
 
@@ -58,6 +59,20 @@ class Http1Body(Body):
             else:
                 self._end()
         return data
+
+    def verbatim_source(self):
+        return self.conn if type(self.conn) is Connection else None
+
+    def verbatim_left(self):
+        return 0 if self.done else self.codec.unread_length()
+
+    def took(self, size):
+        self.codec.took(size)
+        self.received += size
+
+    def wait(self):
+        self._arm()
+        self.conn.wait_readable()
 
     def _end(self):
         self.done = True
@@ -218,6 +233,16 @@ class Http1ServerStream(ServerStream):
         out = encode_response(head, self.framing, connection, tail)
         self.head_sent = len(out) - len(tail)
         return out
+
+    def verbatim_sink(self):
+        if self.framing == LENGTH and not self.bodyless and self.pending is None and type(self.conn) is Connection:
+            return self.conn
+        return None
+
+    def sent(self, size):
+        self.body_sent += size
+        if self.expected >= 0 and self.body_sent > self.expected:
+            raise LocalProtocolError("more body than its content-length")
 
     def flush(self):
         if self.pending is not None:

@@ -1,4 +1,4 @@
-"""An HTTP connection manager with one cluster, all in this hub: clients are socket pairs, the upstream a raw TCP server."""
+"""An HTTP connection manager with one cluster, all in this hub: clients and the upstream are raw TCP."""
 import socket
 
 import gevent
@@ -55,7 +55,9 @@ class HttpInHub:
 
     def connect(self):
         """A client's socket; the connection is served by a greenlet of its own."""
-        ours, theirs = socket.socketpair()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            theirs = socket.create_connection(server.getsockname())
+            ours, _ = server.accept()
         conn = Connection(ours, self.context.wheel, NOWHERE, NOWHERE)
         self.greenlets.append(gevent.spawn(self.manager.serve, conn, ConnectionInfo(NOWHERE, NOWHERE)))
         return green.socket(fileno=theirs.detach())

@@ -169,7 +169,7 @@ def test_client_that_resets_cancels_the_upstream(proxy):
     client = p.connect()
     client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
     green_eventually(lambda: p.accepted == 1)
-    client.close()                                         # a socket pair's close is not a mere half-close
+    reset(client)                                          # a mere FIN may be a half-close, see decision 001
     green_eventually(lambda: gone == [b""])
     green_eventually(lambda: p.lines.seen and p.lines.seen[0][1] == "DC")
 
@@ -247,3 +247,38 @@ def test_redirect_and_direct_response(proxy):
     assert got.startswith(b"HTTP/1.1 301") and b"location: http://example.com/x" in got
     assert p.stat("http.ingress.rq_direct_response") + p.stat("http.ingress.rq_redirect") == 2
     assert p.accepted == 0
+
+
+def test_long_bodies_arrive_whole_and_the_connection_lives_on(proxy):
+    """Beyond 128 KiB the rest goes through a pipe; several on one connection, and a client that reads slowly."""
+    body = bytes(range(256)) * 8192                        # 2 MiB
+
+    def upstream(sock, number):
+        while read_head(sock):
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    p = proxy(upstream)
+    client = p.connect()
+    for _ in range(3):
+        client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        got = b""
+        while not got.endswith(body[-512:]) or len(got) < len(body):
+            gevent.idle()
+            piece = client.recv(100_000)
+            assert piece
+            got += piece
+        assert got.partition(b"\r\n\r\n")[2] == body
+    assert p.accepted == 1
+    client.close()
+    green_eventually(lambda: len(p.lines.seen) == 3)
+    assert all(line[:2] == (200, "") for line in p.lines.seen)
+
+
+def test_long_body_cut_in_the_pipe(proxy):
+    def upstream(sock, number):
+        read_head(sock)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n" + b"x" * 1_000_000)
+        reset(sock)
+    p = proxy(upstream)
+    got = p.get(until=b"never")
+    assert len(got) < 1_100_000 and got.startswith(b"HTTP/1.1 200")
+    green_eventually(lambda: p.lines.seen and p.lines.seen[0][1] == "UC")
