@@ -1,4 +1,7 @@
 """What a listener wants bound: Listener protos to the plans of gmosn/io/bind.py."""
+import json
+from _blake2 import blake2b                # not by hashlib: that loads OpenSSL, 8 ms
+
 from gmosn.errors import ConfigError
 from gmosn.io.address import Address
 from gmosn.io.bind import BOUND, LISTENING, PREBIND
@@ -50,9 +53,7 @@ def _plan(listener, proto, address, options, place):
         if plan["ipv4_compat"] and address.family != "ipv6":
             raise ConfigError("ipv4_compat is for IPv6 addresses", ("address", "socket_address", "ipv4_compat"))
     named = dict(plan, name=listener.name) if not plan.get("port", 1) else plan    # any port: not shared by accident
-    import hashlib                                   # OpenSSL comes with it: 8 ms that validation need not spend
-    import json
-    digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]
+    digest = blake2b(json.dumps(named, sort_keys=True).encode(), digest_size=6).hexdigest()
     plan["key"] = f"{address}#{digest}"
     return plan
 

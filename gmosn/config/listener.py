@@ -1,8 +1,6 @@
 """A listener at run time: accepts connections, chooses a filter chain for each, runs it in a greenlet."""
 from itertools import count
 
-from gevent import Greenlet, getcurrent, killall
-
 from gmosn.clock import now_us
 from gmosn.config.bind_plan import bind_plans, listener_addresses
 from gmosn.config.filter_chain import NetworkFilterChain
@@ -149,7 +147,9 @@ class Listener:
         self.close_sockets()
         for conn in list(self.live):
             conn.close()
-        killall(list(self.greenlets), block=False)
+        if self.greenlets:
+            from gevent import killall
+            killall(list(self.greenlets), block=False)
         for chain in self.chains:
             chain.close()
         for listener_filter in self.listener_filters:
@@ -170,13 +170,15 @@ class Listener:
         self.counts.cx_total.add(1)
         self.counts.cx_active.add(1)
         self.live[conn] = None
-        self._start(ConnectionGreenlet(self._run, conn))
+        self._start(self._run, conn)
 
     def spawn(self, conn, resume):
         """From a parked connection: it wants its greenlet back."""
-        self._start(ConnectionGreenlet(self._resume, conn, resume))
+        self._start(self._resume, conn, resume)
 
-    def _start(self, greenlet):
+    def _start(self, run, conn, *arguments):
+        from gmosn.io.connection_greenlet import ConnectionGreenlet      # validation needs no gevent: 70 ms
+        greenlet = ConnectionGreenlet(run, conn, *arguments)
         self.greenlets.add(greenlet)
         greenlet.start()
 
@@ -223,6 +225,7 @@ class Listener:
             self._leave(conn)
 
     def _leave(self, conn):
+        from greenlet import getcurrent
         self.greenlets.discard(getcurrent())
         if conn.parked is None:
             conn.close()
@@ -271,18 +274,6 @@ class Listener:
         self.counts.out_of_descriptors.add(pauses)
         self.context.log_exception(OutOfDescriptors(
             f"listener {self.name}: no file descriptors left, accepting was paused {pauses} times"))
-
-
-class ConnectionGreenlet(Greenlet):
-    """Runs one downstream connection: `run(conn, *arguments)`. Its name says which."""
-
-    def __init__(self, run, conn, *arguments):
-        Greenlet.__init__(self, run, conn, *arguments)
-        self.conn = conn
-
-    @property
-    def name(self):
-        return f"downstream {self.conn.remote}"
 
 
 class Accepting:

@@ -8,7 +8,6 @@ import os
 from errno import EBADF
 
 import cython
-from gevent import get_hub, spawn
 
 from gmosn.errors import PeerGone, Timeout
 from gmosn.io.descriptors import reset_on_close
@@ -41,6 +40,7 @@ class Connection(Entry):
     """
 
     def __init__(self, sock, wheel, local, remote):
+        from gevent import get_hub                   # not at the top: validation needs no gevent
         self.hub = get_hub()
         self.wheel = wheel
         self.local = local
@@ -136,6 +136,7 @@ class Connection(Entry):
         if self.owner is not None:
             self.owner.spawn(self, wake)
         else:
+            from gevent import spawn
             spawn(wake)
 
     def _deliver(self):

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from socket import SHUT_WR, SO_LINGER, SOL_SOCKET
 
 from _socket import socket
-from gevent.monkey import get_original
 
 
 @contextmanager
@@ -30,6 +29,7 @@ def shut_down_writing(fd):
 
 def has_error(fd):
     """An error (a reset) is pending; it stays pending."""
+    from gevent.monkey import get_original           # not at the top: validation needs no gevent
     poller = get_original("select", "poll")()
     poller.register(fd, 0)
     return any(events & select.POLLERR for _, events in poller.poll(0))

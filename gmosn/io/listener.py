@@ -4,8 +4,6 @@ import resource
 from errno import ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EPROTO
 
 from _socket import socket
-from gevent import get_hub
-
 from gmosn.clock import now_us
 
 EXHAUSTED = frozenset((EMFILE, ENFILE, ENOBUFS, ENOMEM))
@@ -35,6 +33,7 @@ class Acceptor:
         self.highest = limit - min(RESERVE, limit // 16)
         self.pauses = 0
         self.reported_us = 0
+        from gevent import get_hub                   # not at the top: validation needs no gevent
         self.loop = get_hub().loop
         self.watcher = self.loop.io(self.sock.fileno(), 1)
         self.timer = None

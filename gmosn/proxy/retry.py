@@ -1,7 +1,6 @@
 """Whether and when one stream tries again (Envoy: configuration/http/http_filters/router_filter, x-envoy-retry-on)."""
 import random
 
-from gevent import sleep
 
 from gmosn.upstream.limits import RETRIES
 
@@ -53,6 +52,7 @@ class Retry:
             stats.rq_retry.add(1)
             stats.rq_retry_backoff_exponential.add(1)
             ceiling = min(self.policy.base_interval_us * (2 ** (used + 1) - 1), self.policy.max_interval_us)
+            from gevent import sleep                 # not at the top: validation needs no gevent
             sleep(random.random() * ceiling / 1e6)
         finally:
             limits.add(RETRIES, -1)

@@ -5,7 +5,6 @@ One attempt is: open a stream, send the request, receive the head, relay the bod
 An upload that is not complete with its head gets a greenlet of its own, so an early response needs no special case.
 """
 import cython
-from gevent import spawn
 
 from gmosn.errors import (ClusterNotFound, DownstreamReset, PeerGone, RemoteProtocolError, RouteNotFound, StreamError,
                           StreamDurationTimeout, StreamIdleTimeout, Timeout, UpstreamPerTryTimeout, UpstreamReset, UpstreamTimeout)
@@ -91,6 +90,7 @@ class Upload:
     def start(self, up):
         self.up = up
         self.replayable = False
+        from gevent import spawn                     # not at the top: validation needs no gevent
         self.greenlet = spawn(self.run)
 
     def stop(self):

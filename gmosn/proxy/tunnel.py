@@ -1,6 +1,4 @@
 """Opaque bytes both ways after an upgrade or CONNECT, each direction ending on its own (half-close)."""
-from gevent import spawn
-
 from gmosn.errors import PeerGone, Timeout
 
 
@@ -10,6 +8,7 @@ def run_tunnel(down, up, idle_us):
     `down`: ServerStream, `up`: ClientStream, both with an accepted upgrade. Blocks. Closes nothing: the owners do.
     Client bytes that came before the answer were held until now, so a refused upgrade smuggles nothing.
     """
+    from gevent import spawn                         # not at the top: validation needs no gevent
     from_client = down.open_tunnel()
     from_upstream = up.open_tunnel()
     from_client.idle_us = from_upstream.idle_us = idle_us

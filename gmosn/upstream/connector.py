@@ -4,7 +4,6 @@ import errno
 import os
 
 import cython
-from gevent import get_hub, getcurrent
 
 from gmosn.errors import Timeout, UpstreamConnectFailure, UpstreamConnectTimeout
 from gmosn.io.connect import connect
@@ -37,6 +36,7 @@ class Pause(Entry):
             if deadline_us <= now:
                 return False
             wheel.add(self, deadline_us - now)
+        from gevent import get_hub, getcurrent       # not at the top: validation needs no gevent
         self.hub = get_hub()
         self.greenlet = getcurrent()
         try:

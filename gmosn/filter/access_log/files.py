@@ -6,9 +6,6 @@ loses lines and counts them in filesystem.write_failed.
 import os
 import time
 
-import gevent
-from gevent.event import Event
-
 from gmosn.observe.access_log import LogSink
 
 FLUSH_INTERVAL_S = 10.0               # Envoy's --file-flush-interval-msec
@@ -148,7 +145,7 @@ class AccessLogFiles:
         self.flush_interval_s = flush_interval_s
         self.min_flush_bytes = min_flush_bytes
         self.files = {}
-        self.due = Event()
+        self.due = None                              # an Event while flush_forever() runs
         self.running = False
 
     @classmethod
@@ -176,7 +173,10 @@ class AccessLogFiles:
 
     def flush_forever(self):
         """Writes when a buffer is full and every flush_interval_s; blocks only its own greenlet."""
-        pool = gevent.get_hub().threadpool
+        from gevent import get_hub                   # not at the top: validation needs no gevent
+        from gevent.event import Event
+        pool = get_hub().threadpool
+        self.due = Event()
 
         def in_thread(function, *args):
             return pool.apply(function, args)
