@@ -43,6 +43,8 @@ cdef class Fields:
     cdef int add(self, int kind, bytes name, bytes value) except -1
     cdef int add_line(self, bytes line) except -1
 
+cdef int _special(Fields f, int kind, bytes value) except -1
+cdef int _connection(Fields f, bytes value) except -1
 cdef Py_ssize_t parse_fields(Fields f, bytes buf, Py_ssize_t at) except -2
 cdef long long parse_length(bytes value)
 cdef Py_ssize_t find_end(bytes buf, Py_ssize_t at)

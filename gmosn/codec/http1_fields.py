@@ -132,7 +132,7 @@ class Fields:
         return self.add(SPECIAL.get(name, 0), name, value)
 
 
-def _special(f: Fields, kind: cython.int, value: bytes):
+def _special(f, kind, value):
     """A field that says something about this connection or this message's framing; all but Host end here."""
     if kind == HOST:
         if f.host is None:
@@ -161,13 +161,14 @@ def _special(f: Fields, kind: cython.int, value: bytes):
         f.upgrade = value.lower() if f.upgrade is None else f.upgrade + b", " + value.lower()
     elif kind == EXPECT:
         f.expect = value.lower()
+    return 0
 
 
-def _connection(f: Fields, value: bytes):
+def _connection(f, value):
     token: bytes
     if value == b"keep-alive":
         f.keep_alive = True
-        return
+        return 0
     for token in value.lower().split(b","):
         token = token.strip(b" \t")
         f.tokens += 1
@@ -183,6 +184,7 @@ def _connection(f: Fields, value: bytes):
             if f.nominated is None:
                 f.nominated = []
             f.nominated.append(token)
+    return 0
 
 
 def parse_length(value):

@@ -180,6 +180,14 @@ def is_authority(value, strict):
             i += 1
         if i == n and n > 0:
             return True
+        if 0 < i < n <= i + 6 and p[i] == 58:
+            number: cython.int = 0
+            i += 1
+            while i < n and 48 <= p[i] <= 57:
+                number = number * 10 + p[i] - 48
+                i += 1
+            if i == n:
+                return number <= 65535 or not strict
     if not strict:
         return not value.translate(None, LAX_HOST_BYTES)
     if value.startswith(b"["):

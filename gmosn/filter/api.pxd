@@ -11,4 +11,5 @@ cdef class HttpStream:
     cdef public StreamInfo info
     cdef public object route, manager, reply_mutation
     cdef public long long ends_us
+    cdef public bint internal
     cdef dict _data

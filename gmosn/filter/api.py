@@ -34,7 +34,8 @@ class HttpStream:
     `request`: RequestHead; `request_body`: Body, exactly one consumer (a filter that reads it must put something with
     read() in its place, e.g. BufferedBody); `response`: ResponseHead or None before on_response; `info`: StreamInfo;
     `route`: the matched Route or None; `down`: the ServerStream; `reply_mutation`: header changes for a local reply;
-    `ends_us`: when max_stream_duration ends it, 0 = never.
+    `ends_us`: when max_stream_duration ends it, 0 = never;
+    `internal`: the request came from inside the mesh (x-envoy-internal), known once it went upstream.
     """
 
     def __init__(self, down, info):
@@ -180,4 +181,4 @@ class BufferedBody(Body):
 if not cython.compiled:
     for _name in "down request response request_body info route manager reply_mutation _data".split():
         setattr(HttpStream, _name, None)
-    HttpStream.ends_us = 0
+    HttpStream.ends_us, HttpStream.internal = 0, False

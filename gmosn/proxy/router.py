@@ -521,7 +521,8 @@ class Router:
         """Upstream stats of a response whose head is here."""
         stats: ClusterStats = cluster.stats
         host: Host = up.client.host
-        stats.charge(head.status, stream.request.get(b"x-envoy-internal") is not None,
+        stream.internal = stream.request.get(b"x-envoy-internal") is not None
+        stats.charge(head.status, stream.internal,
                      host.canary or head.get(b"x-envoy-upstream-canary") == b"true", host.zone)
         if head.status < 500:
             host.rq_success.add(1)
@@ -538,7 +539,7 @@ class Router:
         info.upstream_end_us = now_us()
         if info.request_end_us:
             cluster.stats.charge_time((info.upstream_end_us - info.request_end_us) // 1000,
-                                      stream.request.get(b"x-envoy-internal") is not None, host.canary, host.zone)
+                                      stream.internal, host.canary, host.zone)
 
 
 if not cython.compiled:

@@ -6,6 +6,7 @@ from gmosn.io.connection cimport Connection
 from gmosn.observe.access_log cimport AccessLog
 from gmosn.proxy.chain cimport FilterChain
 from gmosn.proxy.http_stats cimport HttpStats
+from gmosn.proxy.request_rules cimport RequestRules
 from gmosn.proxy.route cimport Route, RouteTable
 from gmosn.stream.api cimport Body, ServerConnection, ServerStream, StreamHandler
 from gmosn.stream_info cimport ConnectionInfo, StreamInfo
@@ -15,7 +16,8 @@ cdef bytes HTTP_11, HTTP_10, CONNECT
 cdef long long sooner(long long first, long long second) except -1
 
 cdef class HttpStreamHandler(StreamHandler):
-    cdef public object rules, server, upgrades, log, connections
+    cdef public RequestRules rules
+    cdef public object server, upgrades, log, connections
     cdef public RouteTable routes
     cdef public FilterChain chain
     cdef public HttpStats stats
