@@ -14,6 +14,9 @@ STATIC_RESOURCES = "static_resources"
 DUPLICATE_ADDRESS = ("error adding listener: '{}' has duplicate address '{}' as existing listener, to check if the "
                      "listener has duplicated addresses with other listeners or 'enable_reuse_port' is set to 'false' "
                      "for the listener")
+# what Envoy's own keys begin with that have an effect without being named in the configuration
+EFFECTIVE_KEYS = ("envoy.resource_limits.", "overload.", "upstream.", "http.", "http_connection_manager.", "health_check.",
+                  "outlier_detection.", "circuit_breakers.", "fault.", "tracing.", "access_log.")
 TWO_ADMIN_LAYERS = "Too many admin layers specified in LayeredRuntime, at most one may be specified"
 
 
@@ -134,4 +137,25 @@ def _bootstrap_errors(bootstrap, context):
         if layer.HasField("admin_layer") and admin_layers > 1:
             errors.append(ConfigError(TWO_ADMIN_LAYERS, (*path, "admin_layer")))
         names.add(layer.name)
+        errors += _runtime_errors(layer.static_layer, bootstrap, (*path, "static_layer"))
     return errors
+
+
+def _runtime_errors(layer, bootstrap, path):
+    """Runtime keys that would change something in Envoy: no value of a layer is acted on yet, so they are refused."""
+    keys = list(_runtime_keys(layer.fields, ""))
+    resources = bootstrap.static_resources.SerializeToString() if keys else b""
+    for key, inner in keys:
+        named = bytes((len(key) & 0x7F,)) + key.encode()   # as a string field has it on the wire: its length, its bytes
+        if key.startswith(EFFECTIVE_KEYS) or named in resources:
+            yield ConfigError(f"runtime key '{key}' is not implemented: only defaults count", (*path, *inner))
+
+
+def _runtime_keys(fields, prefix):
+    """(dotted key, path of field names) of the values of a Struct's `fields`."""
+    for name, value in fields.items():
+        if value.HasField("struct_value"):
+            for key, inner in _runtime_keys(value.struct_value.fields, f"{prefix}{name}."):
+                yield key, (name, *inner)
+        else:
+            yield prefix + name, (name,)

@@ -67,6 +67,8 @@ def test_accepted(text):
      "cluster manager: duplicate cluster 'c'"),
     ("admin: {address: {socket_address: {address: localhost, port_value: 1}}}", "malformed IP address: localhost"),
     ("layered_runtime: {layers: [{name: a, static_layer: {}}, {name: a, admin_layer: {}}]}", "Duplicate layer name: a"),
+    ("layered_runtime: {layers: [{name: a, static_layer: {envoy: {resource_limits: {listener: {l: {connection_limit: 5}}}}}}]}",
+     "runtime key 'envoy.resource_limits.listener.l.connection_limit' is not implemented"),
     ("layered_runtime: {layers: [{name: a, admin_layer: {}}, {name: b, admin_layer: {}}]}",
      "Too many admin layers specified in LayeredRuntime, at most one may be specified"),
 ])
@@ -80,3 +82,18 @@ def test_problems_of_all_resources_in_one_run():
                      " {name: c, connect_timeout: 1s}],\nlisteners: [{name: l, filter_chains: [{}]}]}")
     assert [text.split(": ")[1] for text in found] == [
         "cannot create an EDS cluster without an EDS config", "cluster manager", "error adding listener named 'l'"]
+
+
+def test_a_runtime_key_that_a_resource_names_is_refused():
+    route = ('{match: {prefix: "/", runtime_fraction: {default_value: {numerator: 1}, runtime_key: share.of.it}}, '
+             'direct_response: {status: 200}}')
+    hcm = ('{"@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, '
+           'stat_prefix: s, http_filters: [{name: envoy.filters.http.router, typed_config: {"@type": '
+           'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}], '
+           'route_config: {virtual_hosts: [{name: v, domains: ["*"], routes: [%s]}]}}' % route)
+    listener = ('static_resources: {listeners: [{name: l, address: {socket_address: {address: 127.0.0.1, port_value: 0}}, '
+                'filter_chains: [{filters: [{name: hcm, typed_config: %s}]}]}]}\n' % hcm)
+    layer = "layered_runtime: {layers: [{name: a, static_layer: {share.of.it: 50, other: 1}}]}"
+    (problem,) = problems(listener + layer)
+    assert "runtime key 'share.of.it' is not implemented" in problem and problem.startswith("a.yaml:2:")
+    assert registry(listener + "layered_runtime: {layers: [{name: a, static_layer: {other: 1}}]}").snapshot.number == 1
