@@ -153,8 +153,11 @@ class HttpStreamHandler(StreamHandler):
         stream.request.length = -1
 
     def _check_upgrade(self, stream):
-        """Upgrades must be configured on the route or here (Envoy: upgrade_configs)."""
+        """Upgrades must be configured on the route or here (Envoy: upgrade_configs). A CONNECT that no route takes is
+        left to the router's 404."""
         request: RequestHead = stream.request
+        if request.upgrade is None and stream.route is None:
+            return
         wanted: bytes = request.upgrade if request.upgrade is not None else CONNECT
         allowed = None
         if stream.route is not None and stream.route.upgrades is not None:
