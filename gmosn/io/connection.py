@@ -302,6 +302,7 @@ class Connection(Entry):
             if n < 0:
                 if errno == EAGAIN or errno == EINTR:
                     return None
+                self.eof = True                      # whoever counts sees that the peer ended it
                 raise OSError(errno, os.strerror(errno))
             data = PyBytes_FromStringAndSize(SCRATCH, n)
         else:
@@ -309,6 +310,9 @@ class Connection(Entry):
                 data = os.read(self.fd, self.max_read)
             except BlockingIOError:
                 return None
+            except OSError:
+                self.eof = True
+                raise
         if self.stale:
             self.stale = False
             self.arm()
@@ -360,6 +364,7 @@ class Connection(Entry):
             n = c_write(self.fd, cython.cast(cython.p_char, data) + done, len(data) - done)
             if n < 0:
                 if errno != EAGAIN and errno != EINTR:
+                    self.eof = True
                     raise OSError(errno, os.strerror(errno))
                 return 0
         else:
@@ -367,6 +372,9 @@ class Connection(Entry):
                 n = os.write(self.fd, memoryview(data)[done:])
             except BlockingIOError:
                 return 0
+            except OSError:
+                self.eof = True
+                raise
         self.bytes_out += n
         return n
 
@@ -382,6 +390,7 @@ class Connection(Entry):
             n = c_writev(self.fd, VECTOR, count)
             if n < 0:
                 if errno != EAGAIN and errno != EINTR:
+                    self.eof = True
                     raise OSError(errno, os.strerror(errno))
                 return 0
         else:
@@ -389,6 +398,9 @@ class Connection(Entry):
                 n = os.writev(self.fd, chunks[:count])
             except BlockingIOError:
                 return 0
+            except OSError:
+                self.eof = True
+                raise
         self.bytes_out += n
         return n
 
