@@ -115,6 +115,16 @@ def counters(proxy_, kind="Counters"):
     return {re.sub(r"127\.0\.0\.1_\d+", "ADDR", name): value for name, value in found.items()}
 
 
+def settled(proxy_):
+    """The counters once four looks in a row agree: the end of a connection is counted after the gauges say so."""
+    seen = []
+
+    def same():
+        seen.append(counters(proxy_))
+        return seen[-1] if len(seen) >= 4 and all(one == seen[-1] for one in seen[-4:]) else None
+    return eventually(same, 5)
+
+
 def run_steps(start):
     """(what each step returned, what it added to every counter, the names of all stats, the Prometheus page)."""
     results, added = {}, {}
@@ -124,7 +134,7 @@ def run_steps(start):
             results[name] = step(proxy_)
             eventually(lambda: not any(value for gauge, value in counters(proxy_, "Gauges").items()
                                        if gauge.endswith(("rq_active", "ingress.downstream_cx_active"))), 5)
-            now = counters(proxy_)
+            now = settled(proxy_)
             added[name] = {key: value - before.get(key, 0) for key, value in now.items()
                            if value != before.get(key, 0) and not BYTES.search(key) and not CLOSING.search(key)}
             before = now
