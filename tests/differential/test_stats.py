@@ -116,12 +116,12 @@ def counters(proxy_, kind="Counters"):
 
 
 def settled(proxy_):
-    """The counters once four looks in a row agree: the end of a connection is counted after the gauges say so."""
+    """The counters once eight looks in a row agree: the end of a connection is counted after the gauges say so."""
     seen = []
 
     def same():
         seen.append(counters(proxy_))
-        return seen[-1] if len(seen) >= 4 and all(one == seen[-1] for one in seen[-4:]) else None
+        return seen[-1] if len(seen) >= 8 and all(one == seen[-1] for one in seen[-8:]) else None
     return eventually(same, 5)
 
 

@@ -57,7 +57,7 @@ def test_validation_imports_nothing_that_it_does_not_use(tmp_path):
                       "            typed_config:\n              '@type': "
                       "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router\n")
     program = ("import sys; from gmosn.cli import main; code = main(sys.argv[1:]); "
-               "print(code, [m for m in ['gevent', 'yaml', 'hashlib', 'logging', 'uuid', 'pathlib', "
+               "print(code, [m for m in ['gevent', 'yaml', 'hashlib', 'logging', 'uuid', "
                "'google.protobuf.json_format', 'gmosn.server.supervisor'] if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", program, "-c", str(config), "--mode", "validate"],
                           capture_output=True, text=True, timeout=30 * SCALE)
