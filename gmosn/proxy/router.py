@@ -111,7 +111,7 @@ class Router:
 
     def __init__(self, suppress_envoy_headers=False):
         self.suppress_envoy_headers = suppress_envoy_headers
-        self.pipes = Pipes()
+        self.pipes = Pipes(keep=0)                      # next to a long body a new pipe costs nothing
 
     @classmethod
     def from_proto(cls, config, context):
