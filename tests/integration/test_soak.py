@@ -110,10 +110,10 @@ def settle(running):
 
 
 def census(running):
-    """(descriptors, greenlets) of the worker while one client asks."""
+    """(descriptors but those of pooled connections, greenlets) of the worker while one client asks."""
     with running.client() as client:
         greenlets = int(client.get("/census").body)
-        return descriptors(worker(running)), greenlets
+        return descriptors(worker(running)) - running.counter("cluster.backend.upstream_cx_active"), greenlets
 
 
 def slope(points):
