@@ -203,7 +203,7 @@ class HttpStreamHandler(StreamHandler):
                 try:
                     down.flush()
                 finally:
-                    down.reset()
+                    down.reset(error.flag == "SI" or error.flag == "DT")       # a client that is stuck reads no FIN
         else:
             headers = ((b"x-envoy-overloaded", b"true"),) if error.flag == "UO" else ()
             self.local_reply(stream, error.status, error.text.encode(), headers, error.details, None)

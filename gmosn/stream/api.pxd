@@ -34,7 +34,7 @@ cdef class ServerStream:
     cpdef flush(self)
     cpdef Connection verbatim_sink(self)
     cpdef sent(self, long long size)
-    cpdef reset(self)
+    cpdef reset(self, bint abort=*)
     cpdef Body open_tunnel(self)
 
 cdef class ServerConnection:

@@ -103,8 +103,9 @@ class ServerStream:
         """`size` body bytes were written to verbatim_sink() directly (splice)."""
         raise NotImplementedError
 
-    def reset(self):
-        """Cuts the stream so that the peer sees an incomplete message."""
+    def reset(self, abort=False):
+        """Cuts the stream so that the peer sees an incomplete message. `abort`: at once, without what the kernel still
+        holds for a peer that may never read it."""
         raise NotImplementedError
 
     def open_tunnel(self):

@@ -248,10 +248,10 @@ class Http1ServerStream(ServerStream):
         if self.pending is not None:
             self.conn.write(self._take_head(b""))
 
-    def reset(self):
+    def reset(self, abort=False):
         self.keep = False
         self.pending = None
-        self.conn.close(True if self.started and self.framing == NONE else False)
+        self.conn.close(abort or (self.started and self.framing == NONE))
 
     def open_tunnel(self):
         self.flush()

@@ -1,4 +1,7 @@
 """The router against a scripted upstream: what the client, the upstream, the log and the stats see."""
+import errno
+import socket
+
 import gevent
 import pytest
 
@@ -172,6 +175,19 @@ def test_client_that_resets_cancels_the_upstream(proxy):
     reset(client)                                          # a mere FIN may be a half-close, see decision 001
     green_eventually(lambda: gone == [b""])
     green_eventually(lambda: p.lines.seen and p.lines.seen[0][1] == "DC")
+
+
+def test_a_client_that_reads_nothing_is_reset_when_the_upstream_stalls_too(proxy):
+    def upstream(sock, number):
+        read_head(sock)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + b"x" * 300_000)
+        gevent.sleep(10)                                   # sleeps: the upstream that stalls in the middle
+    p = proxy(upstream, stream_idle_timeout="0.3s")
+    client = p.connect()
+    client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    green_eventually(lambda: client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET)
+    client.close()
+    assert p.lines.seen[0][1] == "SI"
 
 
 def test_retry_policy_on_5xx_and_its_limit(proxy):
