@@ -11,6 +11,7 @@ LEVELS = [
     (0, "gmosn.errors", "gmosn.ascii", "gmosn.clock", "gmosn._accel", "gmosn.version"),
     (0, "gmosn.headers"),
     (0, "gmosn.stream_info"),
+    (0, "gmosn.proto_values"),
     (1, "gmosn.codec", "gmosn.matching", "gmosn.observe", "gmosn.registry", "gmosn.extensions"),
     (2, "gmosn.io"),
     (3, "gmosn.tls"),

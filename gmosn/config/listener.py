@@ -11,6 +11,7 @@ from gmosn.io.address import Address
 from gmosn.io.connection import Connection
 from gmosn.io.descriptors import borrowed, close_descriptor
 from gmosn.io.listener import PER_EVENT, Acceptor
+from gmosn.proto_values import duration_us
 from gmosn.stream_info import ConnectionInfo, StreamInfo
 
 LISTENER_FILTER_CATEGORY = "envoy.filters.listener"
@@ -61,7 +62,7 @@ class Listener:
         self.buffer_limit = (proto.per_connection_buffer_limit_bytes.value
                              if proto.HasField("per_connection_buffer_limit_bytes") else DEFAULT_BUFFER_LIMIT)
         self.per_event = proto.max_connections_to_accept_per_socket_event.value or PER_EVENT
-        self.filters_timeout_us = _timeout_us(proto)
+        self.filters_timeout_us = duration_us(proto, "listener_filters_timeout", LISTENER_FILTERS_TIMEOUT_US)
         self.continue_on_timeout = proto.continue_on_listener_filters_timeout
         self.listener_filters = []
         self.access_logs = []
@@ -378,10 +379,3 @@ class _Parts:
 def stat_name(proto, address):
     """What stands for the listener in stat names: its stat_prefix, or its address with `:` as `_`."""
     return proto.stat_prefix or str(address).replace(":", "_")
-
-
-def _timeout_us(proto):
-    if not proto.HasField("listener_filters_timeout"):
-        return LISTENER_FILTERS_TIMEOUT_US
-    value = proto.listener_filters_timeout
-    return value.seconds * 1_000_000 + value.nanos // 1000

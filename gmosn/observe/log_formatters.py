@@ -1,10 +1,10 @@
 """Formatters from configuration: envoy.config.core.v3.SubstitutionFormatString, Structs and format strings."""
 import json
-import os
 
 from gmosn.errors import ConfigError
 from gmosn.observe.access_log import DEFAULT_FORMAT, JsonFormatter, JsonObject, TextFormatter
 from gmosn.observe.log_format import parse_format
+from gmosn.proto_values import read_data_source
 
 
 def text_formatter(text=DEFAULT_FORMAT, omit=False):
@@ -27,30 +27,11 @@ def formatter_from_proto(proto):
         if which == "text_format":
             return text_formatter(proto.text_format, proto.omit_empty_values)
         if which == "text_format_source":
-            return text_formatter(_data_source(proto.text_format_source), proto.omit_empty_values)
+            return text_formatter(read_data_source(proto.text_format_source).decode("utf-8", "surrogateescape"),
+                                  proto.omit_empty_values)
     except ConfigError as exc:
         raise exc.under(which)
     raise ConfigError("field: \"format\", reason: is required")
-
-
-def _data_source(source):
-    """Text of an envoy.config.core.v3.DataSource."""
-    which = source.WhichOneof("specifier")
-    if which == "inline_string":
-        return source.inline_string
-    if which == "inline_bytes":
-        return source.inline_bytes.decode("utf-8", "surrogateescape")
-    if which == "environment_variable":
-        if source.environment_variable not in os.environ:
-            raise ConfigError(f"Environment variable doesn't exist: {source.environment_variable}", (which,))
-        return os.environ[source.environment_variable]
-    if which == "filename":
-        try:
-            with open(source.filename, encoding="utf-8", errors="surrogateescape") as file:
-                return file.read()
-        except OSError as exc:
-            raise ConfigError(f"Invalid path: {source.filename} ({exc.strerror})", (which,)) from None
-    raise ConfigError("field: \"specifier\", reason: is required")
 
 
 def _object(fields, omit, path):

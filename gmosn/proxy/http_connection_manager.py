@@ -7,6 +7,7 @@ from gmosn.codec.http1 import Http1Settings
 from gmosn.errors import ConfigError, ConfigErrors
 from gmosn.filter.access_log.build import build_access_logs
 from gmosn.filter.api import TerminalFilter
+from gmosn.proto_values import duration_us
 from gmosn.proxy.chain import FilterChain
 from gmosn.proxy.http_filters import build_http_filters
 from gmosn.proxy.http_stats import HttpStats
@@ -21,14 +22,6 @@ DEFAULT_STREAM_IDLE_US = 300_000_000
 DEFAULT_DELAYED_CLOSE_US = 1_000_000
 DEFAULT_HEADERS_KB = 60
 DEFAULT_HEADERS_COUNT = 100
-
-
-def duration_us(message, field, default=0):
-    """A google.protobuf.Duration field in us; `default` when it is not set."""
-    if not message.HasField(field):
-        return default
-    value = getattr(message, field)
-    return value.seconds * 1_000_000 + value.nanos // 1000
 
 
 def http1_settings(config):

@@ -1,6 +1,7 @@
 """RetryPolicy (config/route/v3) as an immutable value. What is acted on is the router's business."""
 from gmosn.errors import ConfigError
 from gmosn.matching.matchers import HeaderMatcher
+from gmosn.proto_values import micros
 
 NAMES = frozenset((
     "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "envoy-ratelimited", "retriable-4xx",
@@ -54,8 +55,3 @@ def _matchers(proto, field):
         except ConfigError as exc:
             raise exc.under(field, index)
     return matchers
-
-
-def micros(duration):
-    """A google.protobuf.Duration in us."""
-    return duration.seconds * 1_000_000 + duration.nanos // 1000

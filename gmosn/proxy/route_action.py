@@ -1,6 +1,7 @@
 """What a route does with a request: forward it, redirect it or answer it. Built per configuration, used per request."""
 from gmosn.errors import ConfigError
 from gmosn.filter.api import Response
+from gmosn.proto_values import read_data_source
 from gmosn.proxy.route import without_port
 from gmosn.matching.regex import Substitution
 
@@ -179,32 +180,12 @@ class DirectResponse:
     @classmethod
     def from_proto(cls, proto, limit):
         """`limit`: max_direct_response_body_size_bytes. Raises ConfigError."""
-        body = read_data_source(proto.body, ("body",)) if proto.HasField("body") else b""
+        try:
+            body = read_data_source(proto.body, "file {path} does not exist") if proto.HasField("body") else b""
+        except ConfigError as exc:
+            raise exc.under("body")
         if len(body) > limit:
             if proto.body.WhichOneof("specifier") == "filename":
                 raise ConfigError(f"file {proto.body.filename} size is {len(body)} bytes; maximum is {limit}", ("body",))
             raise ConfigError(f"response body size is {len(body)} bytes; maximum is {limit}", ("body",))
         return cls(proto.status, body)
-
-
-def read_data_source(proto, path):
-    """The bytes of an envoy.config.core.v3.DataSource. Raises ConfigError at `path`."""
-    import os
-    which = proto.WhichOneof("specifier")
-    if which == "inline_bytes":
-        return proto.inline_bytes
-    if which == "inline_string":
-        return proto.inline_string.encode()
-    if which == "filename":
-        try:
-            with open(proto.filename, "rb") as file:
-                return file.read()
-        except OSError:
-            raise ConfigError(f"file {proto.filename} does not exist", (*path, "filename")) from None
-    if which == "environment_variable":
-        value = os.environb.get(proto.environment_variable.encode())
-        if value is None:
-            raise ConfigError(f"Environment variable doesn't exist: {proto.environment_variable}",
-                              (*path, "environment_variable"))
-        return value
-    raise ConfigError("Unexpected DataSource::specifier_case(): 0", path)

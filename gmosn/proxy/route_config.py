@@ -2,8 +2,9 @@
 before (config/supported_fields.txt)."""
 from gmosn.errors import ConfigError, ConfigErrors
 from gmosn.matching.regex import Substitution
+from gmosn.proto_values import micros
 from gmosn.proxy.header_mutation import combine, level_mutation
-from gmosn.proxy.retry_policy import RetryPolicy, micros
+from gmosn.proxy.retry_policy import RetryPolicy
 from gmosn.proxy.route import CONNECT, PREFIX, Route, RouteMatch, RouteTable, VirtualHost
 from gmosn.proxy.route_action import (
     DIRECT_BODY_LIMIT,

@@ -1,6 +1,7 @@
 """How a cluster's names are resolved: the DNS fields of Cluster, DnsCluster and the resolver's own configuration."""
 from gmosn.errors import ConfigError
 from gmosn.io.address import Address
+from gmosn.proto_values import duration_us
 
 DNS_CLUSTER = "envoy.extensions.clusters.dns.v3.DnsCluster"
 CARES = "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
@@ -48,10 +49,7 @@ class DnsOptions:
 
 
 def _seconds(message, field, default):
-    if not message.HasField(field):
-        return default
-    value = getattr(message, field)
-    return value.seconds + value.nanos / 1e9
+    return duration_us(message, field) / 1e6 if message.HasField(field) else default
 
 
 def _failure_rates(source, refresh_s):

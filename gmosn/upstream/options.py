@@ -9,6 +9,7 @@ from gmosn.codec.http1 import Http1Settings
 from gmosn.errors import ConfigError, ConfigErrors
 from gmosn.io.address import Address
 from gmosn.stream.http1 import Http1ClientConnection
+from gmosn.proto_values import duration_us
 from gmosn.upstream.balancer_config import balancer_factory
 from gmosn.upstream.connector import Connector
 from gmosn.upstream.dns_options import DNS_CLUSTER, DnsOptions
@@ -34,7 +35,7 @@ class ClusterOptions:
         self.metadata = proto.metadata if proto.HasField("metadata") else None
         self.kind = discovery_kind(proto, context)
         self.hostname_ok = self.kind != "static"
-        self.connect_timeout_us = _duration(proto, "connect_timeout", DEFAULT_CONNECT_TIMEOUT_US)
+        self.connect_timeout_us = duration_us(proto, "connect_timeout", DEFAULT_CONNECT_TIMEOUT_US)
         self.load_assignment = proto.load_assignment if proto.HasField("load_assignment") else None
         self.make_balancer = balancer_factory(proto, context)
         self.limits = _limits(proto)
@@ -61,8 +62,8 @@ class ClusterOptions:
         if common.HasField("max_stream_duration"):
             raise ConfigError("gmosn does not implement max_stream_duration of a cluster",
                               (*place, "common_http_protocol_options", "max_stream_duration"))
-        self.idle_timeout_us = _duration(common, "idle_timeout", HOUR_US)
-        self.max_duration_us = _duration(common, "max_connection_duration", 0)
+        self.idle_timeout_us = duration_us(common, "idle_timeout", HOUR_US)
+        self.max_duration_us = duration_us(common, "max_connection_duration", 0)
         self.max_requests_per_connection = (common.max_requests_per_connection.value
                                             or proto.max_requests_per_connection.value)
         self.settings = _settings(common, http1, place)
@@ -81,14 +82,6 @@ class ClusterOptions:
                         for priority, values in self.limits.items())
         return dict(stats=clusters.stats_for(context), limits=normal, high_limits=high, connector=connector,
                     make_client=make_client, local_zone=_local_zone(context), counted=not context.validating)
-
-
-def _duration(message, field, default):
-    """A Duration field in us."""
-    if not message.HasField(field):
-        return default
-    value = getattr(message, field)
-    return value.seconds * 1_000_000 + value.nanos // 1000
 
 
 def discovery_kind(proto, context):

@@ -1,9 +1,8 @@
 """envoy.filters.network.direct_response: says something and closes."""
-import os
-
 from gmosn.clock import now_us
 from gmosn.errors import ConfigError
 from gmosn.filter.api import TerminalFilter
+from gmosn.proto_values import read_data_source
 
 LINGER_US = 1_000_000                # unread bytes at close() would turn the answer into a reset
 
@@ -19,7 +18,12 @@ class DirectResponse(TerminalFilter):
     @classmethod
     def from_proto(cls, config, context):
         """From direct_response.v3.Config. The file or variable is read now."""
-        return cls(read_data_source(config.response) if config.HasField("response") else b"")
+        if not config.HasField("response"):
+            return cls(b"")
+        try:
+            return cls(read_data_source(config.response, "unable to read file: {path} ({reason})"))
+        except ConfigError as exc:
+            raise exc.under("response")
 
     def serve(self, conn, info):
         try:
@@ -31,26 +35,3 @@ class DirectResponse(TerminalFilter):
                 pass
         finally:
             conn.close()
-
-
-def read_data_source(source):
-    """The bytes of an envoy.config.core.v3.DataSource. ConfigError when they cannot be had."""
-    kind = source.WhichOneof("specifier")
-    if kind == "inline_bytes":
-        return source.inline_bytes
-    if kind == "inline_string":
-        return source.inline_string.encode()
-    if kind == "environment_variable":
-        value = os.environb.get(source.environment_variable.encode())
-        if value is None:
-            raise ConfigError(f"environment variable doesn't exist: {source.environment_variable}",
-                              ("response", "environment_variable"))
-        return value
-    if kind == "filename":
-        try:
-            with open(source.filename, "rb") as file:
-                return file.read()
-        except OSError as exc:
-            raise ConfigError(f"unable to read file: {source.filename} ({exc.strerror})",
-                              ("response", "filename")) from None
-    raise ConfigError("Unexpected DataSource::specifier_case(): 0", ("response",))

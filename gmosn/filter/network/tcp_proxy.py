@@ -10,6 +10,7 @@ from gmosn.filter.access_log.build import build_access_logs
 from gmosn.filter.api import TerminalFilter
 from gmosn.filter.network.relay import DURATION, IDLE, RESET_UP, Relay
 from gmosn.io.splice import Pipes
+from gmosn.proto_values import duration_us
 from gmosn.stream_info import StreamInfo
 
 DEFAULT_IDLE_US = 3_600_000_000
@@ -203,11 +204,3 @@ def _log_options(config):
                               "flush_access_log_on_connected can be specified.", ("access_log_options",))
         source = config.access_log_options
     return source.flush_access_log_on_connected, duration_us(source, "access_log_flush_interval")
-
-
-def duration_us(message, field, default=0):
-    """A google.protobuf.Duration field in us; `default` when it is not set."""
-    if not message.HasField(field):
-        return default
-    value = getattr(message, field)
-    return value.seconds * 1_000_000 + value.nanos // 1000

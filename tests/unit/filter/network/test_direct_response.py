@@ -55,7 +55,7 @@ def test_sources(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("fields, message", [
     (config(filename="/nonexistent"), "unable to read file: /nonexistent"),
-    (config(environment_variable="GMOSN_NOT_THERE"), "environment variable doesn't exist: GMOSN_NOT_THERE"),
+    (config(environment_variable="GMOSN_NOT_THERE"), "Environment variable doesn't exist: GMOSN_NOT_THERE"),
 ])
 def test_refused(fields, message):
     assert "GMOSN_NOT_THERE" not in os.environ
