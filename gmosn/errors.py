@@ -157,7 +157,7 @@ class UpstreamReset(StreamError):
     """The upstream connection ended before its response head was complete."""
 
     source, flag, status = "upstream", "UC", 503
-    retry_on = frozenset(("5xx", "gateway-error", "reset", "reset-before-request"))
+    retry_on = frozenset(("5xx", "gateway-error", "reset"))
     details = "upstream_reset_before_response_started{connection_termination}"
     text = _RESET + "connection termination"
 
@@ -175,11 +175,19 @@ class UpstreamTimeout(StreamError):
     """The route's timeout passed before the response was complete."""
 
     source, flag, status, details, text = "upstream", "UT", 504, "response_timeout", "upstream request timeout"
-    retry_on = frozenset(("5xx", "gateway-error"))
 
 
 class UpstreamPerTryTimeout(UpstreamTimeout):
+    """One attempt took too long; the route's timeout has not passed."""
+
     details = "upstream_per_try_timeout"
+    retry_on = frozenset(("5xx", "gateway-error", "reset"))
+
+
+class UpstreamPerTryIdleTimeout(UpstreamPerTryTimeout):
+    """Nothing moved during one attempt for too long."""
+
+    details = "upstream_per_try_idle_timeout"
 
 
 class StreamIdleTimeout(StreamError):

@@ -4,6 +4,9 @@ import random
 
 from gmosn.upstream.limits import RETRIES
 
+# gRPC statuses that a head may carry already (Envoy: x-envoy-retry-grpc-on)
+GRPC_NAMES = {b"1": "cancelled", b"4": "deadline-exceeded", b"8": "resource-exhausted", b"13": "internal",
+              b"14": "unavailable"}
 GATEWAY_ERRORS = frozenset((502, 503, 504))
 
 
@@ -33,7 +36,9 @@ class Retry:
                 or "gateway-error" in names and status in GATEWAY_ERRORS
                 or "retriable-4xx" in names and status == 409
                 or "retriable-status-codes" in names and status in self.policy.status_codes
-                or "retriable-headers" in names and any(m.match(head) for m in self.policy.response_headers))
+                or "retriable-headers" in names and any(m.match(head) for m in self.policy.response_headers)
+                or "envoy-ratelimited" in names and head.get(b"x-envoy-ratelimited") is not None
+                or GRPC_NAMES.get(head.get(b"grpc-status")) in names)
 
     def _begin(self):
         """Takes one of the retries that are left and waits the jittered, growing back-off."""

@@ -8,6 +8,7 @@ from gmosn.proxy.chain cimport FilterChain
 from gmosn.proxy.http_stats cimport HttpStats
 from gmosn.proxy.route cimport Route
 from gmosn.proxy.stream_handler cimport HttpStreamHandler, sooner
+from gmosn.proxy.upload cimport Upload
 from gmosn.stream.api cimport Body, ClientConnection, ClientStream, ServerStream
 from gmosn.stream_info cimport StreamInfo
 from gmosn.upstream.cluster cimport Cluster, ClusterSlot, ClusterStats
@@ -15,18 +16,6 @@ from gmosn.upstream.host cimport Host
 
 cdef frozenset IDEMPOTENT
 cdef bytes CONNECT
-
-cdef class Upload:
-    cdef public HttpStream stream
-    cdef public bytes first
-    cdef public bint first_is_all, done, replayable
-    cdef public object greenlet
-    cdef public ClientStream up
-    cdef public long long timeout_us, complete_us
-    cpdef run(self)
-    cdef finished(self, ClientStream up)
-    cdef start(self, ClientStream up)
-    cdef bint stop(self) except -1
 
 cdef long long SPLICE_FROM, PIPE_BYTES
 
@@ -40,6 +29,7 @@ cdef class Router:
     cdef _reply(self, HttpStream stream, Route route)
     cdef Cluster _cluster(self, HttpStream stream, Route route)
     cdef _prepare(self, HttpStream stream, Route route)
+    cdef _limits(self, HttpStream stream, Route route, Upload upload)
     cdef Upload _first_piece(self, HttpStream stream)
     cdef bint _attempt(self, HttpStream stream, Route route, Cluster cluster, Upload upload, object retry) except -1
     cdef _release(self, HttpStream stream, Cluster cluster, ClientStream up)

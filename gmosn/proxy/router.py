@@ -6,102 +6,24 @@ An upload that is not complete with its head gets a greenlet of its own, so an e
 """
 import cython
 
-from gmosn.errors import (ClusterNotFound, DownstreamReset, PeerGone, RemoteProtocolError, RouteNotFound, StreamError,
-                          StreamDurationTimeout, StreamIdleTimeout, Timeout, UpstreamPerTryTimeout, UpstreamReset, UpstreamTimeout)
+from gmosn.errors import (ClusterNotFound, DownstreamReset, PeerGone, RemoteProtocolError, RouteNotFound,
+                          StreamDurationTimeout, StreamError, StreamIdleTimeout, Timeout, UpstreamPerTryIdleTimeout,
+                          UpstreamPerTryTimeout, UpstreamReset, UpstreamTimeout)
 from gmosn.proxy.retry import Retry
 from gmosn.proxy.route_action import note_host
 from gmosn.proxy.tunnel import run_tunnel
 if not cython.compiled:
     from gmosn.ascii import ascii_int
     from gmosn.clock import now_us
-    from gmosn.filter.api import HttpStream
     from gmosn.io.splice import Pipes
     from gmosn.proxy.stream_handler import HttpStreamHandler, sooner
+    from gmosn.proxy.upload import Upload
 
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))       # RFC 9110 9.2.2
 CONNECT = b"CONNECT"
 SPLICE_FROM = 131072                 # bytes of body still to come for which a pipe pays
 PIPE_BYTES = 1 << 20
 CUT = "upstream_reset_after_response_started{connection_termination}"
-
-
-class Upload:
-    """The request body on its way. `first`: what came with the head; `first_is_all`: that was everything;
-    `replayable`: nothing beyond `first` was taken from the client, so another attempt can send it again;
-    `complete_us`: when the whole request was there, which starts the route's timeout `timeout_us`; 0 = not yet."""
-
-    def __init__(self, stream: HttpStream, first: bytes, first_is_all: cython.bint):
-        self.stream = stream
-        self.first = first
-        self.first_is_all = self.done = first_is_all
-        self.replayable = True
-
-    def run(self):
-        """The upload greenlet: client to upstream until the body ends. A failure of the client's side interrupts whoever
-        waits for the response; one of the upstream's side only ends the upload: the answer may be on its way."""
-        body = self.stream.request_body
-        up: ClientStream = self.up
-        data: bytes
-        try:
-            while True:
-                data = body.read()
-                if not data:
-                    break
-                up.conn.write_deadline = now_us() + body.idle_us if body.idle_us else 0
-                try:
-                    up.send_data(data, False)
-                except (OSError, Timeout):
-                    return
-            try:
-                if body.trailers is not None and len(body.trailers):
-                    up.send_trailers(body.trailers)
-                else:
-                    up.send_data(b"", True)
-            except (OSError, Timeout):
-                return
-        except Timeout:
-            manager: HttpStreamHandler = self.stream.manager
-            up.conn.interrupt(manager.client_timeout(self.stream))
-            return
-        except RemoteProtocolError as exc:
-            up.conn.interrupt(exc)
-            return
-        except OSError:
-            up.conn.interrupt(PeerGone())
-            return
-        except StreamError as exc:
-            up.conn.interrupt(exc)
-            return
-        self.finished(up)
-
-    def finished(self, up):
-        """The request is complete: from now on the route's timeout counts."""
-        now: cython.longlong = now_us()
-        self.done = True
-        self.complete_us = now
-        self.stream.info.request_end_us = now
-        self.stream.info.upstream_sent_us = now
-        if self.timeout_us:
-            until: cython.longlong = sooner(now + self.timeout_us, self.stream.ends_us)
-            up.conn.set_read_deadline(until)
-            if up.body is not None and not up.body.done:
-                up.body.deadline_us = until
-
-    def start(self, up):
-        self.up = up
-        self.replayable = False
-        from gevent import spawn                     # not at the top: validation needs no gevent
-        self.greenlet = spawn(self.run)
-
-    def stop(self):
-        """Ends the greenlet; True when it was still running."""
-        greenlet = self.greenlet
-        if greenlet is not None:
-            self.greenlet = None
-            if not greenlet.dead:
-                greenlet.kill()
-                return True
-        return False
 
 
 class Router:
@@ -136,7 +58,7 @@ class Router:
         cluster = self._cluster(stream, route)
         self._prepare(stream, route)
         upload = self._first_piece(stream)
-        upload.timeout_us = route.timeout_us
+        self._limits(stream, route, upload)
         if upload.first_is_all:
             upload.complete_us = now_us()
         retry = Retry(route.retry_policy, stream.request, cluster,
@@ -188,6 +110,16 @@ class Router:
             route.request_mutation.apply(request, stream.info)
         if route.rewrites:
             route.rewrite(request, stream.info, not self.suppress_envoy_headers)
+
+    def _limits(self, stream, route, upload):
+        """How long the answer may take: the route's and its retry policy's times."""
+        manager: HttpStreamHandler = stream.manager
+        upload.timeout_us = route.timeout_us
+        upload.idle_us = route.idle_timeout_us if route.has_idle_timeout else manager.stream_idle_us
+        policy = route.retry_policy
+        if policy is not None:
+            upload.per_try_us = policy.per_try_timeout_us
+            upload.idle_us = sooner(upload.idle_us, policy.per_try_idle_timeout_us)
 
     def _first_piece(self, stream):
         """What is there of the request body without waiting."""
@@ -303,23 +235,16 @@ class Router:
         down: ServerStream = stream.down
         head: ResponseHead
         now: cython.longlong = now_us()
-        until: cython.longlong
         manager: HttpStreamHandler = stream.manager
-        idle: cython.longlong = route.idle_timeout_us if route.has_idle_timeout else manager.stream_idle_us
         info.upstream_start_us = now
-        conn.write_deadline = now + idle if idle else 0
+        conn.write_deadline = now + upload.idle_us if upload.idle_us else 0
         up.send_headers(stream.request, upload.first, upload.first_is_all)
         down.conn.partner = conn
         if down.conn.stale and down.conn.is_reset():       # it was reset while nobody could be told
             raise PeerGone()
-        until = sooner(now + idle if idle else 0, stream.ends_us)
         if upload.complete_us:
             info.upstream_sent_us = now
-            if route.timeout_us and (until == 0 or upload.complete_us + route.timeout_us < until):
-                until = upload.complete_us + route.timeout_us
-            if route.retry_policy is not None and route.retry_policy.per_try_timeout_us:
-                until = min(until, now + route.retry_policy.per_try_timeout_us)
-        conn.set_read_deadline(until)
+        conn.set_read_deadline(upload.head_deadline(now))
         if not upload.first_is_all:
             upload.start(up)
         head = up.receive_headers()
@@ -329,10 +254,8 @@ class Router:
             head = up.receive_headers()
         info.upstream_first_byte_us = now_us()
         if not up.body.done:
-            up.body.idle_us = idle
-            up.body.deadline_us = stream.ends_us
-            if route.timeout_us and upload.complete_us:
-                up.body.deadline_us = sooner(upload.complete_us + route.timeout_us, stream.ends_us)
+            up.body.idle_us = upload.idle_us
+            up.body.deadline_us = upload.deadline()
         return head
 
     def _timeout(self, stream, route, up, upload):
@@ -351,9 +274,12 @@ class Router:
                 host = up.client.host
                 host.rq_timeout.add(1)
             return UpstreamTimeout()
-        if route.retry_policy is not None and route.retry_policy.per_try_timeout_us and not stream.down.started:
+        if upload.per_try_us and not stream.down.started and now - info.upstream_sent_us >= upload.per_try_us:
             cluster.stats.rq_per_try_timeout.add(1)
             return UpstreamPerTryTimeout()
+        if route.retry_policy is not None and upload.idle_us == route.retry_policy.per_try_idle_timeout_us:
+            cluster.stats.rq_per_try_idle_timeout.add(1)
+            return UpstreamPerTryIdleTimeout()
         manager.stats.rq_idle_timeout.add(1)
         return StreamIdleTimeout()
 
@@ -544,6 +470,3 @@ class Router:
 
 if not cython.compiled:
     Router.suppress_envoy_headers, Router.disabled, Router.name = False, False, None
-    for _name in ("greenlet", "up"):
-        setattr(Upload, _name, None)
-    Upload.timeout_us = Upload.complete_us = 0

@@ -214,6 +214,36 @@ def test_per_try_timeout_is_retried(proxy):
     assert p.stat("cluster.web.upstream_rq_per_try_timeout") == 1
 
 
+def test_per_try_idle_timeout_and_no_retry_after_the_routes_timeout(proxy):
+    def upstream(sock, number):
+        if number == 1:
+            gevent.sleep(10)                               # sleeps: the upstream that never answers
+        answer_all(sock, OK)
+    policy = {"retry_on": "reset", "num_retries": 1, "per_try_idle_timeout": "0.1s"}
+    p = proxy(upstream, routes=(configs.route("web", retry_policy=policy),))
+    assert p.get().startswith(b"HTTP/1.1 200")
+    assert p.stat("cluster.web.upstream_rq_per_try_idle_timeout") == 1
+    p = proxy(lambda sock, number: gevent.sleep(10),       # sleeps: the upstream that never answers
+              routes=(configs.route("web", timeout="0.2s", retry_policy={"retry_on": "5xx", "num_retries": 3}),))
+    assert p.get(until=b"timeout").startswith(b"HTTP/1.1 504")
+    assert p.accepted == 1 and p.lines.seen[0][1:] == ("UT", "response_timeout", 1)
+
+
+@pytest.mark.parametrize("field", ["x-envoy-ratelimited: true", "grpc-status: 14"])
+def test_retry_on_what_a_header_says(proxy, field):
+    def upstream(sock, number):
+        answer_all(sock, OK if number == 2 else f"HTTP/1.1 200 OK\r\n{field}\r\nContent-Length: 0\r\n\r\n".encode())
+    p = proxy(upstream, routes=(configs.route("web", retry_policy={"retry_on": "envoy-ratelimited,unavailable"}),))
+    assert p.get().endswith(b"ok") and p.accepted == 2
+
+
+def test_reset_before_request_does_not_cover_a_request_that_was_sent(proxy):
+    p = proxy(lambda sock, number: read_head(sock) and reset(sock),
+              routes=(configs.route("web", retry_policy={"retry_on": "reset-before-request", "num_retries": 2}),))
+    assert p.get(until=b"termination").startswith(b"HTTP/1.1 503")
+    assert p.accepted == 1
+
+
 def test_upgrade_is_tunnelled_only_where_configured(proxy):
     def upstream(sock, number):
         head = read_head(sock)
